@@ -1,0 +1,139 @@
+//! Every NATS subject, stream, bucket and consumer name. Nothing else builds or parses one.
+//!
+//! Tokens come from [`RegionId`] and from fixed words, so no text from outside can add a token or a wildcard.
+//! Order ids are not part of subjects: a subject per order would cost the server memory for each.
+
+use crate::cell::RegionId;
+
+/// First token of every subject.
+const PREFIX: &str = "tomato";
+/// Stream of the hub that sources every region's stream.
+pub const HUB_STREAM: &str = "HUB_EVENTS";
+/// Durable consumer by which the hub reads [`HUB_STREAM`].
+pub const HUB_CONSUMER: &str = "ingest";
+/// JetStream domain of the hub's server.
+pub const HUB_DOMAIN: &str = "hub";
+/// Bucket that says which region owns which cells.
+pub const DIRECTORY_BUCKET: &str = "directory";
+/// Inbox prefix of the hub's process.
+pub const HUB_INBOX: &str = "_INBOX.hub";
+/// Header with the W3C trace context.
+pub const HEADER_TRACE: &str = "traceparent";
+/// Header with `<event name>/<envelope version>`.
+pub const HEADER_SCHEMA: &str = "x-schema";
+/// Header that the server adds to sourced messages.
+pub const HEADER_STREAM_SOURCE: &str = "Nats-Stream-Source";
+
+/// Stream of a region, and its only stream.
+pub fn region_stream(region: &RegionId) -> String {
+    format!("EV_{region}")
+}
+
+/// All events of a region.
+pub fn events(region: &RegionId) -> String {
+    format!("{PREFIX}.ev.{region}.>")
+}
+
+/// One event of a region; `name` is [`crate::event::Event::name`].
+pub fn event(region: &RegionId, name: &str) -> String {
+    format!("{PREFIX}.ev.{region}.{name}")
+}
+
+/// JetStream API of a region as seen from the hub.
+pub fn region_api(region: &RegionId) -> String {
+    format!("$JS.{region}.API")
+}
+
+/// Where a region's server delivers sourced messages to the hub.
+pub fn source_delivery(region: &RegionId) -> String {
+    format!("{PREFIX}.src.{region}")
+}
+
+/// A region's sign of life, [`crate::sync::Heartbeat`].
+pub fn heartbeat(region: &RegionId) -> String {
+    format!("{PREFIX}.hb.{region}")
+}
+
+/// All heartbeats.
+pub fn heartbeats() -> String {
+    format!("{PREFIX}.hb.*")
+}
+
+/// How far the hub has applied a region, [`crate::sync::Watermark`].
+pub fn watermark(region: &RegionId) -> String {
+    format!("{PREFIX}.ctl.{region}.watermark")
+}
+
+/// The hub asks a region for rows of its outbox, [`crate::sync::RepairRequest`].
+pub fn repair(region: &RegionId) -> String {
+    format!("{PREFIX}.cmd.{region}.hub.repair")
+}
+
+/// Live positions of a region's drivers, one message per batch; never stored.
+pub fn locations(region: &RegionId) -> String {
+    format!("{PREFIX}.loc.{region}")
+}
+
+/// Inbox prefix of a region's process.
+pub fn inbox(region: &RegionId) -> String {
+    format!("_INBOX.{region}")
+}
+
+/// The region in the third token of a heartbeat's subject; `None` for any other subject.
+pub fn heartbeat_region(subject: &str) -> Option<RegionId> {
+    let rest = subject.strip_prefix(PREFIX)?.strip_prefix(".hb.")?;
+    rest.parse().ok()
+}
+
+/// Where a message of the hub's stream comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The region whose stream it was sourced from.
+    pub region: RegionId,
+    /// Its sequence there.
+    pub seq: u64,
+}
+
+/// Parses [`HEADER_STREAM_SOURCE`]: `EV_blr:<hash> 42 <filter> ...`. The server writes this header, so unlike the
+/// subject it cannot be forged by a region.
+pub fn origin(header: &str) -> Option<Origin> {
+    let mut words = header.split(' ');
+    let stream = words.next()?.split(':').next()?;
+    Some(Origin {
+        region: stream.strip_prefix("EV_")?.parse().ok()?,
+        seq: words.next()?.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_have_the_region_as_third_token() {
+        let blr: RegionId = "blr".parse().unwrap();
+        for subject in [
+            events(&blr),
+            event(&blr, "order.created"),
+            source_delivery(&blr),
+            heartbeat(&blr),
+            watermark(&blr),
+            repair(&blr),
+            locations(&blr),
+        ] {
+            assert_eq!(subject.split('.').nth(2), Some("blr"), "{subject}");
+        }
+        assert_eq!(heartbeat_region(&heartbeat(&blr)), Some(blr));
+        assert_eq!(heartbeat_region("tomato.ev.blr"), None);
+        assert_eq!(heartbeat_region("tomato.hb.blr.x"), None);
+    }
+
+    #[test]
+    fn origin_is_read_from_the_servers_header() {
+        let found = origin("EV_blr:Nq2Gvb9d 17 > > tomato.ev.blr.order.ready aXbY").unwrap();
+        assert_eq!((found.region.as_str(), found.seq), ("blr", 17));
+        for bad in ["", "EV_blr", "EV_blr: x", "OTHER:abc 1", "EV_b.c:1 2"] {
+            assert_eq!(origin(bad), None, "{bad}");
+        }
+    }
+}
