@@ -1,4 +1,6 @@
 //! placeholder
 
+pub mod clock;
 pub mod engine;
+pub mod store;
 pub mod writer;
