@@ -4,3 +4,4 @@
 //! environment variables are passed in by `main`.
 
 pub mod config;
+pub mod problem;
