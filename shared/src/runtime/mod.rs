@@ -6,3 +6,4 @@
 pub mod config;
 pub mod problem;
 pub mod jwt;
+pub mod serve;
