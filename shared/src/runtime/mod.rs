@@ -4,6 +4,7 @@
 //! environment variables are passed in by `main`.
 
 pub mod config;
-pub mod problem;
 pub mod jwt;
+pub mod problem;
 pub mod serve;
+pub mod telemetry;
