@@ -7,4 +7,5 @@ pub mod config;
 pub mod jwt;
 pub mod problem;
 pub mod serve;
+pub mod shutdown;
 pub mod telemetry;
