@@ -101,6 +101,11 @@ impl<T> Inbox<T> {
         self.filled.notify_all();
     }
 
+    /// Whether nothing is taken in any more.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// How many wait, by class.
     pub fn depth(&self) -> [usize; Class::COUNT] {
         let state = self.lock();
