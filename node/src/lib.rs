@@ -1,4 +1,5 @@
 //! placeholder
 
 pub mod engine;
+pub mod fleet;
 pub mod writer;
