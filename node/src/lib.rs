@@ -1,5 +1,7 @@
 //! placeholder
 
+pub mod clock;
 pub mod engine;
 pub mod fleet;
+pub mod store;
 pub mod writer;

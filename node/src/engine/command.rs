@@ -171,14 +171,20 @@ pub struct Refusal {
 
 impl From<Rejection> for Refusal {
     fn from(rejection: Rejection) -> Self {
-        Self { rejection, detail: None }
+        Self {
+            rejection,
+            detail: None,
+        }
     }
 }
 
 impl Refusal {
     /// A rejection with something more to say.
     pub fn with(rejection: Rejection, detail: impl Into<String>) -> Self {
-        Self { rejection, detail: Some(detail.into()) }
+        Self {
+            rejection,
+            detail: Some(detail.into()),
+        }
     }
 }
 
