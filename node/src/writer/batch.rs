@@ -54,7 +54,13 @@ enum Fault {
 impl Batch<'_> {
     /// Decides and writes one submission.
     pub(super) fn submission(&mut self, submission: Submission) -> Result<(), WriterStopped> {
-        let Submission { by, command, key, trace, reply } = submission;
+        let Submission {
+            by,
+            command,
+            key,
+            trace,
+            reply,
+        } = submission;
         let result = match self.stored_answer(key) {
             Ok(Some(result)) => result,
             Ok(None) => self.command(by, &command, key, trace.as_deref())?,
@@ -88,7 +94,10 @@ impl Batch<'_> {
                 Ok(())
             }
             Err(Fault::Disk(stop)) => Err(stop),
-            Err(Fault::Command(reason)) => Err(WriterStopped { doing: "dropping a deadline", reason }),
+            Err(Fault::Command(reason)) => Err(WriterStopped {
+                doing: "dropping a deadline",
+                reason,
+            }),
         }
     }
 
@@ -100,11 +109,14 @@ impl Batch<'_> {
         trace: Option<&str>,
     ) -> Result<Result<Response, Failure>, WriterStopped> {
         let visitor = self.fetch(command)?;
-        let seed = uuid::Uuid::new_v4().as_u128();
+        let seed = seed()?;
         let Decision { answer, changes } = engine::decide(self.city, self.policy, by, command, self.tick.now, seed);
         let result = match answer {
             Ok(answer) => match serde_json::to_vec(&answer.reply) {
-                Ok(body) => Ok(Response { status: answer.status, body: Bytes::from(body) }),
+                Ok(body) => Ok(Response {
+                    status: answer.status,
+                    body: Bytes::from(body),
+                }),
                 Err(_) => Err(Failure::Broken),
             },
             Err(refusal) => Err(Failure::Refused(refusal)),
@@ -125,7 +137,11 @@ impl Batch<'_> {
         trace: Option<&str>,
         result: Result<Response, Failure>,
     ) -> Result<Result<Response, Failure>, WriterStopped> {
-        let point = |sql| self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        let point = |sql| {
+            self.connection
+                .prepare_cached(sql)
+                .and_then(|mut statement| statement.execute([]))
+        };
         point("SAVEPOINT command").map_err(|error| stopped("setting a savepoint", &error))?;
         let written = self.write(changes, by, trace).and_then(|envelopes| {
             if let (Some(key), Ok(response)) = (key, &result) {
@@ -133,7 +149,11 @@ impl Batch<'_> {
             }
             Ok(envelopes)
         });
-        let point = |sql| self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        let point = |sql| {
+            self.connection
+                .prepare_cached(sql)
+                .and_then(|mut statement| statement.execute([]))
+        };
         match written {
             Ok(envelopes) => {
                 point("RELEASE command").map_err(|error| stopped("releasing a savepoint", &error))?;
@@ -153,14 +173,19 @@ impl Batch<'_> {
 
     /// Loads the order of a command when it is not in memory. `Some` if it must be dropped again.
     fn fetch(&mut self, command: &Command) -> Result<Option<OrderId>, WriterStopped> {
-        let Some(id) = command.order_id().filter(|id| self.city.order(*id).is_none()) else { return Ok(None) };
+        let Some(id) = command.order_id().filter(|id| self.city.order(*id).is_none()) else {
+            return Ok(None);
+        };
         match load::order(self.connection, id) {
             Ok(Some(order)) => {
                 self.city.put_order(order);
                 Ok(Some(id))
             }
             Ok(None) => Ok(None),
-            Err(error) => Err(WriterStopped { doing: "reading an order", reason: error.to_string() }),
+            Err(error) => Err(WriterStopped {
+                doing: "reading an order",
+                reason: error.to_string(),
+            }),
         }
     }
 
@@ -184,21 +209,30 @@ impl Batch<'_> {
         self.news.drivers.extend(changes.drivers.keys());
         self.news.catalogue_changed |= !changes.restaurants.is_empty();
         for task in changes.tasks.values().flatten() {
-            self.news.tasks.push(Task { trace: trace.map(str::to_owned), ..task.clone() });
+            self.news.tasks.push(Task {
+                trace: trace.map(str::to_owned),
+                ..task.clone()
+            });
         }
         let mut rows: Vec<(OrderId, Arc<Order>)> = Vec::new();
         for envelope in envelopes {
-            let order = envelope.order.and_then(|order| match rows.iter().find(|(id, _)| *id == order.id) {
-                Some((_, row)) => Some(row.clone()),
-                None => {
-                    let row = Arc::new(changes.orders.get(&order.id)?.clone());
-                    rows.push((order.id, row.clone()));
-                    Some(row)
-                }
-            });
+            let order = envelope
+                .order
+                .and_then(|order| match rows.iter().find(|(id, _)| *id == order.id) {
+                    Some((_, row)) => Some(row.clone()),
+                    None => {
+                        let row = Arc::new(changes.orders.get(&order.id)?.clone());
+                        rows.push((order.id, row.clone()));
+                        Some(row)
+                    }
+                });
             let driver_id = order.as_ref().and_then(|order| order.delivery.driver_id);
             let driver = driver_id.and_then(|id| self.city.driver(id)).cloned().map(Arc::new);
-            self.news.committed.push(Committed { envelope: Arc::new(envelope), order, driver });
+            self.news.committed.push(Committed {
+                envelope: Arc::new(envelope),
+                order,
+                driver,
+            });
         }
         for id in changes.orders.keys() {
             self.city.forget_final(*id);
@@ -215,7 +249,10 @@ impl Batch<'_> {
             .optional()?;
         Ok(found.map(|(fingerprint, status, body)| {
             if fingerprint == key.fingerprint {
-                Ok(Response { status, body: Bytes::from(body) })
+                Ok(Response {
+                    status,
+                    body: Bytes::from(body),
+                })
             } else {
                 Err(Failure::Refused(Rejection::IdempotencyKeyReused.into()))
             }
@@ -224,13 +261,29 @@ impl Batch<'_> {
 
     fn remember(&self, key: IdempotencyKey, response: &Response) -> Result<(), Fault> {
         let sql = "INSERT INTO idempotency (key, fingerprint, status, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let row = params![key.key, key.fingerprint, response.status, &response.body[..], self.tick.now.0];
+        let row = params![
+            key.key,
+            key.fingerprint,
+            response.status,
+            &response.body[..],
+            self.tick.now.0
+        ];
         self.connection
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute(row))
             .map(|_| ())
             .map_err(|error| fault("remembering an answer", &error))
     }
+}
+
+/// 128 bits from the operating system.
+fn seed() -> Result<u128, WriterStopped> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| WriterStopped {
+        doing: "drawing ids",
+        reason: error.to_string(),
+    })?;
+    Ok(u128::from_be_bytes(bytes))
 }
 
 fn fault(doing: &'static str, error: &rusqlite::Error) -> Fault {
@@ -242,11 +295,17 @@ fn fault(doing: &'static str, error: &rusqlite::Error) -> Fault {
 }
 
 pub(super) fn stopped(doing: &'static str, error: &rusqlite::Error) -> WriterStopped {
-    WriterStopped { doing, reason: error.to_string() }
+    WriterStopped {
+        doing,
+        reason: error.to_string(),
+    }
 }
 
 impl From<StoreError> for WriterStopped {
     fn from(error: StoreError) -> Self {
-        Self { doing: "reading", reason: error.to_string() }
+        Self {
+            doing: "reading",
+            reason: error.to_string(),
+        }
     }
 }

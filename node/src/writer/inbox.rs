@@ -46,7 +46,7 @@ impl Class {
 
 /// Entries that wait, oldest first within a class.
 #[derive(Debug)]
-pub struct Inbox<T> {
+pub(super) struct Inbox<T> {
     state: Mutex<State<T>>,
     filled: Condvar,
     bounds: [usize; Class::COUNT],
@@ -60,13 +60,20 @@ struct State<T> {
 
 impl<T> Inbox<T> {
     /// Bounds in the order of [`Class`].
-    pub fn new(bounds: [usize; Class::COUNT]) -> Self {
-        let state = State { queues: std::array::from_fn(|_| VecDeque::new()), closed: false };
-        Self { state: Mutex::new(state), filled: Condvar::new(), bounds }
+    pub(super) fn new(bounds: [usize; Class::COUNT]) -> Self {
+        let state = State {
+            queues: std::array::from_fn(|_| VecDeque::new()),
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            filled: Condvar::new(),
+            bounds,
+        }
     }
 
     /// Puts an entry in; gives it back where its class is full or the inbox is closed.
-    pub fn push(&self, class: Class, entry: T) -> Result<(), T> {
+    pub(super) fn push(&self, class: Class, entry: T) -> Result<(), T> {
         let mut state = self.lock();
         let queue = &mut state.queues[class as usize];
         if queue.len() >= self.bounds[class as usize] {
@@ -83,31 +90,37 @@ impl<T> Inbox<T> {
 
     /// Waits until something is there, `wait` is over or the inbox is closed, and takes up to `max` entries.
     /// `None` once it is closed and empty.
-    pub fn take(&self, max: usize, wait: Duration) -> Option<Vec<T>> {
+    pub(super) fn take(&self, max: usize, wait: Duration) -> Option<Vec<T>> {
         let empty = |state: &mut State<T>| !state.closed && state.queues.iter().all(VecDeque::is_empty);
-        let (mut state, _) =
-            self.filled.wait_timeout_while(self.lock(), wait, empty).unwrap_or_else(PoisonError::into_inner);
+        let (mut state, _) = self
+            .filled
+            .wait_timeout_while(self.lock(), wait, empty)
+            .unwrap_or_else(PoisonError::into_inner);
         let mut taken = Vec::new();
         for queue in &mut state.queues {
             let room = max - taken.len();
             taken.extend(queue.drain(..queue.len().min(room)));
         }
-        if taken.is_empty() && state.closed { None } else { Some(taken) }
+        if taken.is_empty() && state.closed {
+            None
+        } else {
+            Some(taken)
+        }
     }
 
     /// Takes nothing in any more; what waits is still handed out.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.lock().closed = true;
         self.filled.notify_all();
     }
 
     /// Whether nothing is taken in any more.
-    pub fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.lock().closed
     }
 
     /// How many wait, by class.
-    pub fn depth(&self) -> [usize; Class::COUNT] {
+    pub(super) fn depth(&self) -> [usize; Class::COUNT] {
         let state = self.lock();
         std::array::from_fn(|class| state.queues[class].len())
     }

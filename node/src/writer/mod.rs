@@ -146,9 +146,19 @@ impl Writer {
     ) -> Result<Response, Failure> {
         let (reply, answer) = oneshot::channel();
         let class = Class::of(&command);
-        let submission = Submission { by, command, key, trace, reply };
+        let submission = Submission {
+            by,
+            command,
+            key,
+            trace,
+            reply,
+        };
         if self.inbox.push(class, Entry::Command(Box::new(submission))).is_err() {
-            return Err(if self.inbox.is_closed() { Failure::Unavailable } else { Failure::Overloaded });
+            return Err(if self.inbox.is_closed() {
+                Failure::Unavailable
+            } else {
+                Failure::Overloaded
+            });
         }
         answer.await.unwrap_or(Err(Failure::Unavailable))
     }
@@ -178,7 +188,9 @@ impl Writer {
 
 /// Why the writer's thread ended before it was told to.
 #[derive(Debug, thiserror::Error)]
-#[error("the region's file failed while {doing}: {reason}; no further write is tried, start the node again when the disk is well")]
+#[error(
+    "the region's file failed while {doing}: {reason}; no further write is tried, start the node again when the disk is well"
+)]
 pub struct WriterStopped {
     doing: &'static str,
     reason: String,

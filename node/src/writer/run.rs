@@ -38,7 +38,12 @@ pub(super) fn run(start: Start, inbox: &Inbox<Entry>) -> Result<(), WriterStoppe
         orders_open: 0,
         orders_waiting: 0,
     };
-    let mut this = Loop { start, head, swept: Instant::now(), dispatch_skip: 0 };
+    let mut this = Loop {
+        start,
+        head,
+        swept: Instant::now(),
+        dispatch_skip: 0,
+    };
     this.begin();
     let result = this.turn_until_closed(inbox);
     if result.is_err() {
@@ -74,7 +79,9 @@ impl Loop {
     }
 
     fn wait(&self) -> Duration {
-        let Some(due_at) = self.start.loaded.city.next_due() else { return IDLE };
+        let Some(due_at) = self.start.loaded.city.next_due() else {
+            return IDLE;
+        };
         self.start.clock.real(due_at - self.start.clock.now()).min(IDLE)
     }
 
@@ -110,7 +117,11 @@ impl Loop {
         if batch.city.dispatch_at().is_some_and(|at| at <= tick.now) {
             let limits = &self.start.policy.dispatch;
             let waiting = candidates(&self.start.outlets.fleet, &batch, self.dispatch_skip);
-            self.dispatch_skip = if waiting.len() < limits.orders_per_round { 0 } else { self.dispatch_skip + waiting.len() };
+            self.dispatch_skip = if waiting.len() < limits.orders_per_round {
+                0
+            } else {
+                self.dispatch_skip + waiting.len()
+            };
             batch.own(&Command::Dispatch(waiting))?;
         }
         let (head_seq, news) = (batch.head_seq, batch.news);
@@ -160,13 +171,19 @@ impl Loop {
         let answers = "DELETE FROM idempotency WHERE key IN
                        (SELECT key FROM idempotency WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)";
         let before = now + DurationMs(-limits.idempotency_ms);
-        connection.prepare_cached(answers).and_then(|mut sql| sql.execute(params![before.0, SWEEP_ROWS])).map_err(failed)?;
+        connection
+            .prepare_cached(answers)
+            .and_then(|mut sql| sql.execute(params![before.0, SWEEP_ROWS]))
+            .map_err(failed)?;
         let rows = "DELETE FROM outbox WHERE seq IN
                     (SELECT seq FROM outbox WHERE seq <= ?1 AND at < ?2 ORDER BY seq LIMIT ?3)";
         let below = self.head.watermark_seq.min(self.head.seq.saturating_sub(1));
         let before = now + DurationMs(-limits.outbox_ms);
         let below = i64::try_from(below).unwrap_or(0);
-        connection.prepare_cached(rows).and_then(|mut sql| sql.execute(params![below, before.0, SWEEP_ROWS])).map_err(failed)?;
+        connection
+            .prepare_cached(rows)
+            .and_then(|mut sql| sql.execute(params![below, before.0, SWEEP_ROWS]))
+            .map_err(failed)?;
         Ok(())
     }
 }
@@ -187,7 +204,10 @@ fn candidates(fleet: &Fleet, batch: &Batch<'_>, skip: usize) -> Vec<Waiting> {
 fn set_duty(fleet: &Fleet, city: &City, driver: &Driver) {
     let bound = driver.delivering.and_then(|id| city.order(id));
     let duty = match (bound, driver.offered) {
-        (Some(order), _) => Duty::Delivering { order_id: order.id, customer_id: order.customer_id },
+        (Some(order), _) => Duty::Delivering {
+            order_id: order.id,
+            customer_id: order.customer_id,
+        },
         (None, Some(_)) => Duty::Offered,
         (None, None) => Duty::Free,
     };
@@ -195,6 +215,8 @@ fn set_duty(fleet: &Fleet, city: &City, driver: &Driver) {
 }
 
 fn sql(connection: &Connection, text: &'static str, doing: &'static str) -> Result<(), WriterStopped> {
-    let run = connection.prepare_cached(text).and_then(|mut statement| statement.execute([]));
+    let run = connection
+        .prepare_cached(text)
+        .and_then(|mut statement| statement.execute([]));
     run.map(|_| ()).map_err(|error| stopped(doing, &error))
 }
