@@ -22,7 +22,7 @@ pub struct Loaded {
     pub head_seq: u64,
     /// When that was decided: the region's time never goes behind it.
     pub head_at: UnixMs,
-    /// Calls that were committed and not yet answered.
+    /// Calls that were committed and not yet answered; further ones are found in their table later.
     pub tasks: Vec<Task>,
 }
 
@@ -78,10 +78,10 @@ pub fn order(connection: &Connection, id: OrderId) -> Result<Option<Order>, Stor
     text.map(|text| parse("orders", &text)).transpose()
 }
 
-/// Calls that wait to be made, oldest order first.
-pub fn tasks(connection: &Connection) -> Result<Vec<Task>, StoreError> {
+/// Up to `max` calls that wait to be made, oldest order first.
+pub fn tasks(connection: &Connection, max: usize) -> Result<Vec<Task>, StoreError> {
     let mut tasks = Vec::new();
-    each(connection, "tasks", "SELECT doc FROM tasks ORDER BY subject", |row| {
+    each(connection, "tasks", &format!("SELECT doc FROM tasks ORDER BY subject LIMIT {max}"), |row| {
         tasks.push(doc("tasks", row, 0)?);
         Ok(())
     })?;
