@@ -146,6 +146,12 @@ pub(crate) fn pass_by(conn: &Connection, region: &RegionId, stream_seq: u64) -> 
     Ok(())
 }
 
+/// Whether messages went by of regions that are registered by now.
+pub(crate) fn has_passed_by(conn: &Connection) -> Result<bool, StoreFault> {
+    let mut statement = conn.prepare_cached("SELECT 1 FROM passed_by JOIN regions USING (region)")?;
+    Ok(statement.exists([])?)
+}
+
 /// Forgets the messages that went by of regions that are registered by now, and returns the first of them:
 /// the caller reads the stream again from there.
 pub(crate) fn take_passed_by(conn: &Connection) -> Result<Option<u64>, StoreFault> {

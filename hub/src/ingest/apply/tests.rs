@@ -112,7 +112,7 @@ fn forged_and_broken_messages_are_quarantined_and_leave_a_gap() {
 
 #[test]
 fn quarantine_is_bounded() {
-    let (_dir, mut conn) = store();
+    let (_dir, conn) = store();
     let region: RegionId = "ams".parse().unwrap();
     for seq in 0..1_100 {
         let refused = Quarantined {
