@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod jwt;
+pub mod nats;
 pub mod problem;
 pub mod serve;
 pub mod shutdown;
