@@ -26,7 +26,7 @@ struct Loop {
     start: Start,
     head: Head,
     swept: Instant,
-    /// How many waiting orders the last dispatch round skipped, so that each gets its turn.
+    /// Where the next dispatch round begins, so that each waiting order gets its turn.
     dispatch_skip: usize,
 }
 
@@ -98,6 +98,15 @@ impl Loop {
             tick,
             news: News::default(),
         };
+        // First of all, while memory and fleet say the same of every driver: the fleet hears of changes after the commit.
+        if batch.city.dispatch_at().is_some_and(|at| at <= tick.now) {
+            let waiting = candidates(&self.start.outlets.fleet, &batch, self.dispatch_skip);
+            self.dispatch_skip = match batch.city.waiting_len() {
+                all if all > waiting.len() => (self.dispatch_skip + waiting.len()) % all,
+                _ => 0,
+            };
+            batch.own(&Command::Dispatch(waiting))?;
+        }
         for _ in 0..TIMERS_MAX {
             let Some(key) = batch.city.due(tick.now) else { break };
             batch.own(&Command::TimerDue(key))?;
@@ -113,16 +122,6 @@ impl Loop {
                     }
                 }
             }
-        }
-        if batch.city.dispatch_at().is_some_and(|at| at <= tick.now) {
-            let limits = &self.start.policy.dispatch;
-            let waiting = candidates(&self.start.outlets.fleet, &batch, self.dispatch_skip);
-            self.dispatch_skip = if waiting.len() < limits.orders_per_round {
-                0
-            } else {
-                self.dispatch_skip + waiting.len()
-            };
-            batch.own(&Command::Dispatch(waiting))?;
         }
         let (head_seq, news) = (batch.head_seq, batch.news);
         sql(connection, "COMMIT", "committing")?;
@@ -188,10 +187,12 @@ impl Loop {
     }
 }
 
-/// The orders that wait, each with the free drivers near its restaurant.
+/// The orders that wait, each with the free drivers near its restaurant: those behind the ones that the last round looked
+/// at, then round to the first.
 fn candidates(fleet: &Fleet, batch: &Batch<'_>, skip: usize) -> Vec<Waiting> {
     let limits = &batch.policy.dispatch;
-    let waiting = batch.city.waiting().skip(skip).take(limits.orders_per_round);
+    let waiting = batch.city.waiting().skip(skip).chain(batch.city.waiting().take(skip));
+    let waiting = waiting.take(limits.orders_per_round);
     let places = waiting.filter_map(|id| Some((id, batch.city.order(id)?.restaurant_place)));
     places
         .map(|(order_id, place)| Waiting {
