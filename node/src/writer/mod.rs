@@ -12,6 +12,7 @@
 mod batch;
 mod inbox;
 mod run;
+mod sweep;
 
 use std::sync::Arc;
 

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use tomato_shared::time::DurationMs;
 
 use super::batch::{Batch, News, stopped};
 use super::inbox::Inbox;
-use super::{Entry, Head, Start, Tick, WriterStopped};
+use super::{Entry, Head, Start, Tick, WriterStopped, sweep};
 use crate::engine::city::City;
 use crate::engine::command::{Command, Waiting};
 use crate::engine::model::Driver;
@@ -18,14 +18,14 @@ use crate::store::meta;
 const IDLE: Duration = Duration::from_millis(500);
 /// Deadlines taken into one batch.
 const TIMERS_MAX: usize = 512;
-/// How often spent rows are swept, in real time, and how many go at once.
+/// How often spent rows are swept, in real time; and how soon again where there were more than go at once.
 const SWEEP_EVERY: Duration = Duration::from_secs(7);
-const SWEEP_ROWS: i64 = 2_000;
+const SWEEP_AGAIN: Duration = Duration::from_millis(100);
 
 struct Loop {
     start: Start,
     head: Head,
-    swept: Instant,
+    sweep_at: Instant,
     /// Where the next dispatch round begins, so that each waiting order gets its turn.
     dispatch_skip: usize,
 }
@@ -41,7 +41,7 @@ pub(super) fn run(start: Start, inbox: &Inbox<Entry>) -> Result<(), WriterStoppe
     let mut this = Loop {
         start,
         head,
-        swept: Instant::now(),
+        sweep_at: Instant::now() + SWEEP_EVERY,
         dispatch_skip: 0,
     };
     this.begin();
@@ -71,7 +71,7 @@ impl Loop {
             if !entries.is_empty() || due {
                 self.turn(entries, Tick { now })?;
             }
-            if self.swept.elapsed() >= SWEEP_EVERY {
+            if Instant::now() >= self.sweep_at {
                 self.sweep()?;
             }
         }
@@ -160,29 +160,18 @@ impl Loop {
         self.start.outlets.head.send_replace(self.head);
     }
 
-    /// Removes what nobody needs any more, a bounded number at a time: answers past their time, and rows that the hub has.
-    /// The newest row of the outbox always stays: it is where the sequence goes on from.
+    /// Removes what nobody needs any more. Where that was more than goes at once, the rest follows soon.
     fn sweep(&mut self) -> Result<(), WriterStopped> {
-        self.swept = Instant::now();
         let (now, limits) = (self.start.clock.now(), &self.start.limits);
         let connection = &self.start.store.connection;
-        let failed = |error| stopped("sweeping", &error);
-        let answers = "DELETE FROM idempotency WHERE key IN
-                       (SELECT key FROM idempotency WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)";
-        let before = now + DurationMs(-limits.idempotency_ms);
-        connection
-            .prepare_cached(answers)
-            .and_then(|mut sql| sql.execute(params![before.0, SWEEP_ROWS]))
-            .map_err(failed)?;
-        let rows = "DELETE FROM outbox WHERE seq IN
-                    (SELECT seq FROM outbox WHERE seq <= ?1 AND at < ?2 ORDER BY seq LIMIT ?3)";
-        let below = self.head.watermark_seq.min(self.head.seq.saturating_sub(1));
-        let before = now + DurationMs(-limits.outbox_ms);
-        let below = i64::try_from(below).unwrap_or(0);
-        connection
-            .prepare_cached(rows)
-            .and_then(|mut sql| sql.execute(params![below, before.0, SWEEP_ROWS]))
-            .map_err(failed)?;
+        let answers = sweep::answers(connection, now + DurationMs(-limits.idempotency_ms));
+        // The newest row of the outbox always stays: it is where the sequence goes on from.
+        let upto = self.head.watermark_seq.min(self.head.seq.saturating_sub(1));
+        let events = sweep::events(connection, upto, now + DurationMs(-limits.outbox_ms));
+        let more = answers
+            .and_then(|full| Ok(full | events?))
+            .map_err(|error| stopped("sweeping", &error))?;
+        self.sweep_at = Instant::now() + if more { SWEEP_AGAIN } else { SWEEP_EVERY };
         Ok(())
     }
 }
