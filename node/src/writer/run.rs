@@ -114,13 +114,21 @@ impl Loop {
         for entry in entries {
             match entry {
                 Entry::Command(submission) => batch.submission(*submission)?,
-                Entry::Watermark(watermark) => {
-                    if watermark.incarnation == self.head.incarnation && watermark.seq > self.head.watermark_seq {
+                Entry::Watermark(watermark) if watermark.incarnation == self.head.incarnation => {
+                    if watermark.seq > batch.head_seq {
+                        // Believed, it would let the sweep remove events that the hub never saw.
+                        tracing::error!(
+                            hub = watermark.seq,
+                            file = batch.head_seq,
+                            "the hub has more than this file: it is an old copy"
+                        );
+                    } else if watermark.seq > self.head.watermark_seq {
                         self.head.watermark_seq = watermark.seq;
                         meta::set_watermark(connection, i64::try_from(watermark.seq).unwrap_or(i64::MAX))
                             .map_err(|error| stopped("writing the watermark", &error))?;
                     }
                 }
+                Entry::Watermark(_) => {}
             }
         }
         let (head_seq, news) = (batch.head_seq, batch.news);
