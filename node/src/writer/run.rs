@@ -138,17 +138,19 @@ impl Loop {
         Ok(())
     }
 
+    /// Lets everybody know. Readers first: whoever has an answer must find what it says.
     fn tell(&mut self, news: News) {
-        for held in news.held {
-            // Whoever asked may have gone; the command is committed all the same.
-            drop(held.reply.send(held.result));
-        }
+        self.tell_head();
         let (outlets, city) = (&self.start.outlets, &self.start.loaded.city);
         if news.catalogue_changed {
             outlets.catalogue.send_replace(city.catalogue().clone());
         }
         for driver in news.drivers.iter().filter_map(|id| city.driver(*id)) {
             set_duty(&outlets.fleet, city, driver);
+        }
+        for held in news.held {
+            // Whoever asked may have gone; the command is committed all the same.
+            drop(held.reply.send(held.result));
         }
         for task in news.tasks {
             if outlets.tasks.try_send(task).is_err() {
@@ -158,7 +160,6 @@ impl Loop {
         if !news.committed.is_empty() {
             outlets.feed.publish(news.committed);
         }
-        self.tell_head();
     }
 
     fn tell_head(&mut self) {
