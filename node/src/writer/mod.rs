@@ -255,3 +255,5 @@ struct Tick {
     now: UnixMs,
 }
 
+#[cfg(test)]
+mod tests;
