@@ -256,4 +256,4 @@ struct Tick {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

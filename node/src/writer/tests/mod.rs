@@ -44,16 +44,19 @@ const LIMITS: WriterLimits = WriterLimits {
 };
 
 /// How a region is started.
-struct Setting {
-    at: UnixMs,
-    policy: Policy,
-    limits: WriterLimits,
+pub(crate) struct Setting {
+    pub(crate) at: UnixMs,
+    /// How fast its time runs.
+    pub(crate) rate: f64,
+    pub(crate) policy: Policy,
+    pub(crate) limits: WriterLimits,
 }
 
 impl Default for Setting {
     fn default() -> Self {
         Self {
             at: NOON,
+            rate: 1.0,
             policy: world::policy(),
             limits: LIMITS,
         }
@@ -61,24 +64,25 @@ impl Default for Setting {
 }
 
 /// A running writer.
-struct Region {
-    writer: Writer,
-    end: oneshot::Receiver<Result<(), WriterStopped>>,
-    head: watch::Receiver<Head>,
-    fleet: Arc<Fleet>,
-    tasks: mpsc::Receiver<Task>,
+pub(crate) struct Region {
+    pub(crate) writer: Writer,
+    pub(crate) end: oneshot::Receiver<Result<(), WriterStopped>>,
+    pub(crate) head: watch::Receiver<Head>,
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) tasks: Option<mpsc::Receiver<Task>>,
+    pub(crate) clock: Clock,
 }
 
-fn file(directory: &Path) -> std::path::PathBuf {
+pub(crate) fn file(directory: &Path) -> std::path::PathBuf {
     directory.join("region.db")
 }
 
 impl Region {
-    fn start(directory: &Path, setting: Setting) -> Self {
+    pub(crate) fn start(directory: &Path, setting: Setting) -> Self {
         let file = store::open(&file(directory)).unwrap();
         let found = meta::load_or_create(&file.connection, &setting.policy.region, b"key").unwrap();
         let loaded = load::load(&file.connection, UnixMs(0)).unwrap();
-        let clock = Clock::start(UnixMs(0), 1.0, loaded.head_at.max(setting.at));
+        let clock = Clock::start(setting.at, setting.rate, loaded.head_at.max(setting.at));
         let (head, head_in) = watch::channel(Head {
             incarnation: found.incarnation,
             seq: loaded.head_seq,
@@ -111,12 +115,13 @@ impl Region {
             end,
             head: head_in,
             fleet,
-            tasks: tasks_in,
+            tasks: Some(tasks_in),
+            clock,
         }
     }
 
     /// A new file with the usual restaurants and drivers.
-    async fn opened(directory: &Path, setting: Setting) -> Self {
+    pub(crate) async fn opened(directory: &Path, setting: Setting) -> Self {
         let region = Self::start(directory, setting);
         for command in opening() {
             region.ok(OPERATOR, command).await;
@@ -124,7 +129,7 @@ impl Region {
         region
     }
 
-    async fn submit(&self, by: By, command: Command) -> Result<Response, Failure> {
+    pub(crate) async fn submit(&self, by: By, command: Command) -> Result<Response, Failure> {
         within(self.writer.submit(by, command, None, None)).await
     }
 
@@ -132,7 +137,7 @@ impl Region {
         within(self.writer.submit(by, command, Some(key), None)).await
     }
 
-    async fn ok(&self, by: By, command: Command) -> serde_json::Value {
+    pub(crate) async fn ok(&self, by: By, command: Command) -> serde_json::Value {
         let text = format!("{command:?}");
         let response = self
             .submit(by, command)
@@ -142,7 +147,7 @@ impl Region {
     }
 
     /// Waits until the file shows something.
-    async fn until<T>(&mut self, directory: &Path, mut look: impl FnMut(&Connection) -> Option<T>) -> T {
+    pub(crate) async fn until<T>(&mut self, directory: &Path, mut look: impl FnMut(&Connection) -> Option<T>) -> T {
         let connection = reader(directory);
         within(async {
             loop {
@@ -156,13 +161,13 @@ impl Region {
         .await
     }
 
-    async fn close(self) {
+    pub(crate) async fn close(self) {
         self.writer.close();
         within(self.end).await.unwrap().unwrap();
     }
 }
 
-async fn within<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it takes too long")
 }
 
@@ -177,15 +182,15 @@ async fn begun<F: Future>(future: F) -> Pin<Box<F>> {
     future
 }
 
-fn reader(directory: &Path) -> Connection {
+pub(crate) fn reader(directory: &Path) -> Connection {
     store::open_read_only(&file(directory)).unwrap()
 }
 
-fn order(directory: &Path, id: OrderId) -> Order {
+pub(crate) fn order(directory: &Path, id: OrderId) -> Order {
     load::order(&reader(directory), id).unwrap().unwrap()
 }
 
-fn count(connection: &Connection, sql: &str) -> i64 {
+pub(crate) fn count(connection: &Connection, sql: &str) -> i64 {
     connection.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
@@ -204,12 +209,12 @@ impl Halt {
     }
 }
 
-fn id_of(reply: &serde_json::Value) -> OrderId {
+pub(crate) fn id_of(reply: &serde_json::Value) -> OrderId {
     reply["id"].as_str().unwrap().parse().unwrap()
 }
 
 /// One of many customers.
-fn customer(n: u32) -> By {
+pub(crate) fn customer(n: u32) -> By {
     let mut bytes = [0; 16];
     bytes[12..].copy_from_slice(&n.to_be_bytes());
     By::Customer(UserId::from_bytes(bytes))
