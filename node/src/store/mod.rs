@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`write`] | the rows and outbox entries of a decision, inside the writer's transaction |
 //! | [`load`] | what a start needs in memory |
-//! | [`pool`], [`reads`] | read-only connections, and what they are asked |
+//! | [`pool`] [`reads`] | read-only connections, and what they are asked |
 
 pub mod load;
 pub mod meta;
