@@ -8,6 +8,7 @@ use serde::Deserialize;
 use tomato_shared::cell::{Cell, CellSet, LatLng, RegionId};
 use tomato_shared::money::{BasisPoints, Currency};
 use tomato_shared::runtime::config::{Faults, Validate};
+use tomato_shared::runtime::jwt::AuthConfig;
 use tomato_shared::runtime::nats::RegionBroker;
 use tomato_shared::runtime::serve::ServeLimits;
 use tomato_shared::runtime::telemetry::LogConfig;
@@ -82,27 +83,11 @@ pub struct HttpConfig {
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), readers: 4, limits: ServeLimits::default() }
-    }
-}
-
-/// `[auth]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AuthConfig {
-    /// What `iss` of a token must be. Required.
-    pub issuer: String,
-    /// What `aud` of a token must name. Default `tomato`.
-    pub audience: String,
-    /// Files with the issuer's public keys (JWKS, RFC 7517). At least one.
-    pub jwks_files: Vec<PathBuf>,
-    /// Verified tokens remembered until they expire; about 500 bytes each. Default 50,000, 0 to 1,000,000.
-    pub cache_tokens: usize,
-}
-
-impl Default for AuthConfig {
-    fn default() -> Self {
-        Self { issuer: String::new(), audience: "tomato".into(), jwks_files: Vec::new(), cache_tokens: 50_000 }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            readers: 4,
+            limits: ServeLimits::default(),
+        }
     }
 }
 
@@ -232,7 +217,10 @@ pub struct PaymentsConfig {
 
 impl Default for PaymentsConfig {
     fn default() -> Self {
-        Self { provider: ProviderKind::Simulated, simulated_delay_ms: 500 }
+        Self {
+            provider: ProviderKind::Simulated,
+            simulated_delay_ms: 500,
+        }
     }
 }
 
@@ -254,7 +242,13 @@ pub struct WriterConfig {
 
 impl Default for WriterConfig {
     fn default() -> Self {
-        Self { batch_max: 512, in_flight_max: 8_192, new_max: 2_048, other_max: 512, outbox_h: 168 }
+        Self {
+            batch_max: 512,
+            in_flight_max: 8_192,
+            new_max: 2_048,
+            other_max: 512,
+            outbox_h: 168,
+        }
     }
 }
 
@@ -270,7 +264,10 @@ pub struct ClockConfig {
 
 impl Default for ClockConfig {
     fn default() -> Self {
-        Self { rate: 1.0, epoch: UnixMs(0) }
+        Self {
+            rate: 1.0,
+            epoch: UnixMs(0),
+        }
     }
 }
 

@@ -1,14 +1,13 @@
 //! Puts the parts together, in the order in which they need each other, and takes them apart again.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tomato_shared::cell::RegionId;
-use tomato_shared::runtime::jwt::{JwkSet, JwkSetError, TrustedIssuer, Verifier};
+use tomato_shared::runtime::jwt::{self, KeysError};
 use tomato_shared::runtime::nats::{self, Broker, BrokerError};
 use tomato_shared::runtime::serve::{self, BindError};
 use tomato_shared::runtime::shutdown::{Exit, Supervisor};
@@ -34,13 +33,8 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A file of keys.
-    #[error("[auth] jwks_files: {}: {reason}", path.display())]
-    Keys {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// The port.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -84,7 +78,7 @@ impl Node {
     /// # Errors
     /// [`StartError`]; nothing is left running.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let verifier = Arc::new(verifier(&config)?);
+        let verifier = Arc::new(jwt::verifier(&config.auth)?);
         let listener = serve::bind(config.http.listen)?;
         let addr = listener.local_addr().map_err(system("reading the port"))?;
         let region = config.region.id.clone().ok_or(StartError::Config)?;
@@ -96,7 +90,8 @@ impl Node {
         let clock = Clock::start(config.clock.epoch, config.clock.rate, loaded.head_at);
         let policy = Arc::new(config.policy(meta.quote_key).ok_or(StartError::Config)?);
         let fleet = Arc::new(Fleet::new(DurationMs(config.dispatch.position_age_max_ms)));
-        let feed = Arc::new(Feed::new(loaded.head_seq));
+        let totals = store::reads::totals(&file.connection)?;
+        let feed = Arc::new(Feed::new(loaded.head_seq, totals));
         let pending = loaded.tasks.clone();
         let (outlets, inlets) = channels(&feed, &fleet, meta.incarnation, meta.watermark_seq, loaded.head_seq);
         let (writer, writer_end) = writer::start(Start {
@@ -114,32 +109,37 @@ impl Node {
         let broker = Broker::region(region.as_str(), &config.broker, &config.data_dir)?;
         let name = format!("tomato-node {region}");
         let client = nats::connect(&broker.access(), &name, &subject::inbox(&region)).await?;
-        let published = Arc::new(AtomicU64::new(0));
         let mut supervisor = Supervisor::default();
-        let relay = Relay {
-            region: region.clone(),
-            client: client.clone(),
+        let provider = Arc::new(Simulated::new(clock, DurationMs(config.payments.simulated_delay_ms)));
+        let tasks = Tasks {
+            writer: writer.clone(),
+            provider,
+            clock,
             path: path.clone(),
-            head: inlets.head.clone(),
-            published: published.clone(),
+            queue: inlets.tasks,
         };
-        supervisor.spawn("relay", relay.run(supervisor.stop_signal()));
+        supervisor.spawn("tasks", tasks.run(pending, supervisor.stop_signal()));
         let link = Link {
             region: region.clone(),
             public_url: config.region.public_url.clone(),
             client,
             path: path.clone(),
             head: inlets.head.clone(),
-            published: published.clone(),
+            published: Arc::new(AtomicU64::new(0)),
             writer: writer.clone(),
             fleet: fleet.clone(),
             clock,
         };
-        supervisor.spawn("link", link.run(supervisor.stop_signal()));
-        let provider = Arc::new(Simulated::new(clock, DurationMs(config.payments.simulated_delay_ms)));
-        let tasks = Tasks { writer: writer.clone(), provider, clock, path: path.clone(), queue: inlets.tasks };
-        supervisor.spawn("tasks", tasks.run(pending, supervisor.stop_signal()));
+        let published = link.published.clone();
+        tie_to_hub(&mut supervisor, link);
 
+        let keys = jwt::refresh(
+            config.auth,
+            verifier.clone(),
+            move || clock.wall_seconds(),
+            supervisor.stop_signal(),
+        );
+        supervisor.spawn("keys", keys);
         let app = App::new(http::Parts {
             writer: writer.clone(),
             catalogue: inlets.catalogue,
@@ -150,18 +150,29 @@ impl Node {
             clock,
             policy,
             verifier,
+            jwks: "{\"keys\":[]}".into(),
             path,
             readers: config.http.readers,
             public_url: config.region.public_url.clone(),
+            stop: supervisor.stop_signal(),
         })?;
         let router = http::router(Arc::new(app));
         let mut stop = supervisor.stop_signal();
         let limits = config.http.limits;
         supervisor.spawn("http", async move {
-            serve::serve(listener, router, limits, async move { stop.stopped().await }).await.map(|_| ())
+            serve::serve(listener, router, limits, async move { stop.stopped().await })
+                .await
+                .map(|_| ())
         });
         tracing::info!(%region, %addr, "serving");
-        Ok(Self { addr, region, supervisor, broker, writer, writer_end })
+        Ok(Self {
+            addr,
+            region,
+            supervisor,
+            broker,
+            writer,
+            writer_end,
+        })
     }
 
     /// Where HTTP is served.
@@ -172,7 +183,14 @@ impl Node {
     /// Runs until `shutdown`, or until a part fails. Open requests are answered, what waits for the writer is decided,
     /// then the broker is stopped. `true` where nothing failed.
     pub async fn run(self, shutdown: impl Future<Output = &'static str>) -> bool {
-        let Self { region, supervisor, broker, writer, mut writer_end, .. } = self;
+        let Self {
+            region,
+            supervisor,
+            broker,
+            writer,
+            mut writer_end,
+            ..
+        } = self;
         let shutdown = async {
             tokio::select! {
                 cause = shutdown => cause,
@@ -197,6 +215,19 @@ impl Node {
     }
 }
 
+/// Starts what carries events to the hub and hears from it.
+fn tie_to_hub(supervisor: &mut Supervisor, link: Link) {
+    let relay = Relay {
+        region: link.region.clone(),
+        client: link.client.clone(),
+        path: link.path.clone(),
+        head: link.head.clone(),
+        published: link.published.clone(),
+    };
+    supervisor.spawn("relay", relay.run(supervisor.stop_signal()));
+    supervisor.spawn("link", link.run(supervisor.stop_signal()));
+}
+
 const WRITER_ENDED: &str = "the writer has ended";
 
 /// Remembers why the supervisor was told to stop.
@@ -214,37 +245,40 @@ impl Watched {
     }
 }
 
-fn channels(
-    feed: &Arc<Feed>,
-    fleet: &Arc<Fleet>,
-    incarnation: u32,
-    watermark_seq: u64,
-    seq: u64,
-) -> (Outlets, Inlets) {
+fn channels(feed: &Arc<Feed>, fleet: &Arc<Fleet>, incarnation: u32, watermark_seq: u64, seq: u64) -> (Outlets, Inlets) {
     let (catalogue, catalogue_in) = watch::channel(Arc::default());
-    let head = writer::Head { incarnation, seq, watermark_seq, orders_open: 0, orders_waiting: 0 };
+    let head = writer::Head {
+        incarnation,
+        seq,
+        watermark_seq,
+        orders_open: 0,
+        orders_waiting: 0,
+    };
     let (head, head_in) = watch::channel(head);
     let (tasks, tasks_in) = mpsc::channel(tasks::QUEUE_MAX);
-    let outlets = Outlets { feed: feed.clone(), fleet: fleet.clone(), catalogue, head, tasks };
-    (outlets, Inlets { catalogue: catalogue_in, head: head_in, tasks: tasks_in })
-}
-
-fn verifier(config: &Config) -> Result<Verifier, StartError> {
-    let auth = &config.auth;
-    let mut issuers = Vec::new();
-    for path in &auth.jwks_files {
-        let keys = |reason: String| StartError::Keys { path: path.clone(), reason };
-        let document = std::fs::read_to_string(path).map_err(|error| keys(error.to_string()))?;
-        let set = JwkSet::parse(&document).map_err(|error: JwkSetError| keys(error.to_string()))?;
-        issuers.push(TrustedIssuer { issuer: auth.issuer.clone(), keys: set });
-    }
-    Ok(Verifier::new(auth.audience.clone(), issuers, auth.cache_tokens))
+    let outlets = Outlets {
+        feed: feed.clone(),
+        fleet: fleet.clone(),
+        catalogue,
+        head,
+        tasks,
+    };
+    (
+        outlets,
+        Inlets {
+            catalogue: catalogue_in,
+            head: head_in,
+            tasks: tasks_in,
+        },
+    )
 }
 
 fn fresh_key() -> Result<[u8; 32], StartError> {
     let mut key = [0; 32];
-    getrandom::fill(&mut key)
-        .map_err(|error| StartError::System { doing: "drawing a key", source: std::io::Error::other(error.to_string()) })?;
+    getrandom::fill(&mut key).map_err(|error| StartError::System {
+        doing: "drawing a key",
+        source: std::io::Error::other(error.to_string()),
+    })?;
     Ok(key)
 }
 
