@@ -27,6 +27,7 @@ pub mod id;
 pub mod money;
 pub mod order;
 pub mod rejection;
+pub mod runtime;
 pub mod subject;
 pub mod sync;
 pub mod time;

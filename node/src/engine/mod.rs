@@ -1,0 +1,7 @@
+//! PURE.
+
+pub mod command;
+pub mod model;
+pub mod policy;
+pub mod timer;
+pub mod view;

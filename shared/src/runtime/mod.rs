@@ -1,0 +1,9 @@
+//! What both programs start with: configuration, the supervised message broker, HTTP serving, tokens, logs and shutdown.
+//!
+//! This is the only part of `shared` that does I/O. It knows nothing about orders, money or events; clocks and
+//! environment variables are passed in by `main`.
+
+pub mod config;
+pub mod problem;
+pub mod jwt;
+pub mod serve;
