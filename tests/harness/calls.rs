@@ -23,7 +23,12 @@ impl Api {
 
     /// Restaurants that deliver to a place, nearest first; one page.
     pub async fn restaurants_near(&self, place: LatLng, limit: u32) -> Result<Page<NearbyRestaurant>> {
-        self.get(&format!("/v1/restaurants?lat={}&lng={}&limit={limit}", place.lat(), place.lng())).await
+        self.get(&format!(
+            "/v1/restaurants?lat={}&lng={}&limit={limit}",
+            place.lat(),
+            place.lng()
+        ))
+        .await
     }
 
     /// A restaurant and its menu.
@@ -51,13 +56,16 @@ impl Api {
 
     /// Orders; the key is the caller's, for it stands for the wish.
     pub async fn place(&self, key: &str, order: &NewOrder) -> Result<Order> {
-        let request = Request::new(Method::POST, "/v1/orders").json(order).header("idempotency-key", key);
+        let request = Request::new(Method::POST, "/v1/orders")
+            .json(order)
+            .header("idempotency-key", key);
         self.call(&request).await
     }
 
     /// Gives an order up.
     pub async fn cancel(&self, id: OrderId) -> Result<Order> {
-        self.command(Method::POST, &format!("/v1/orders/{id}/cancel"), &json!({})).await
+        self.command(Method::POST, &format!("/v1/orders/{id}/cancel"), &json!({}))
+            .await
     }
 }
 
@@ -65,23 +73,35 @@ impl Api {
 impl Api {
     /// The restaurant's orders in a state; one page.
     pub async fn restaurant_orders(&self, id: RestaurantId, state: OrderState) -> Result<Page<Order>> {
-        self.get(&format!("/v1/restaurants/{id}/orders?state={}&limit=100", state.name())).await
+        self.get(&format!("/v1/restaurants/{id}/orders?state={}&limit=100", state.name()))
+            .await
     }
 
     /// Takes an order on.
     pub async fn accept(&self, id: RestaurantId, order: OrderId, ready_in_min: u32) -> Result<Order> {
         let path = format!("/v1/restaurants/{id}/orders/{order}/accept");
-        self.command(Method::POST, &path, &json!({ "ready_in_min": ready_in_min })).await
+        self.command(Method::POST, &path, &json!({ "ready_in_min": ready_in_min }))
+            .await
     }
 
     /// Does not take an order on.
     pub async fn reject(&self, id: RestaurantId, order: OrderId) -> Result<Order> {
-        self.command(Method::POST, &format!("/v1/restaurants/{id}/orders/{order}/reject"), &json!({})).await
+        self.command(
+            Method::POST,
+            &format!("/v1/restaurants/{id}/orders/{order}/reject"),
+            &json!({}),
+        )
+        .await
     }
 
     /// Has cooked.
     pub async fn ready(&self, id: RestaurantId, order: OrderId) -> Result<Order> {
-        self.command(Method::POST, &format!("/v1/restaurants/{id}/orders/{order}/ready"), &json!({})).await
+        self.command(
+            Method::POST,
+            &format!("/v1/restaurants/{id}/orders/{order}/ready"),
+            &json!({}),
+        )
+        .await
     }
 }
 
@@ -94,47 +114,64 @@ impl Api {
 
     /// Signs on or off.
     pub async fn set_online(&self, online: bool) -> Result<Driver> {
-        self.command(Method::PUT, "/v1/drivers/me/status", &json!({ "online": online })).await
+        self.command(Method::PUT, "/v1/drivers/me/status", &json!({ "online": online }))
+            .await
     }
 
     /// Tells where the driver was, oldest first.
     pub async fn locations(&self, fixes: &[Fix]) -> Result<Value> {
-        self.call(&Request::new(Method::POST, "/v1/drivers/me/locations").json(&fixes)).await
+        self.call(&Request::new(Method::POST, "/v1/drivers/me/locations").json(&fixes))
+            .await
     }
 
     /// Takes an offer.
     pub async fn accept_offer(&self, id: OfferId) -> Result<Order> {
-        self.command(Method::POST, &format!("/v1/offers/{id}/accept"), &json!({})).await
+        self.command(Method::POST, &format!("/v1/offers/{id}/accept"), &json!({}))
+            .await
     }
 
     /// Refuses an offer.
     pub async fn decline_offer(&self, id: OfferId) -> Result<Order> {
-        self.command(Method::POST, &format!("/v1/offers/{id}/decline"), &json!({})).await
+        self.command(Method::POST, &format!("/v1/offers/{id}/decline"), &json!({}))
+            .await
     }
 
     /// Is at the restaurant.
     pub async fn arrive(&self, id: DeliveryId) -> Result<Order> {
-        self.command(Method::POST, &format!("/v1/deliveries/{id}/arrive"), &json!({})).await
+        self.command(Method::POST, &format!("/v1/deliveries/{id}/arrive"), &json!({}))
+            .await
     }
 
     /// Has the order.
     pub async fn pick_up(&self, id: DeliveryId) -> Result<Order> {
-        self.command(Method::POST, &format!("/v1/deliveries/{id}/pickup"), &json!({})).await
+        self.command(Method::POST, &format!("/v1/deliveries/{id}/pickup"), &json!({}))
+            .await
     }
 
     /// Has handed it over.
     pub async fn complete(&self, id: DeliveryId, proof: &Proof) -> Result<Order> {
-        self.command(Method::POST, &format!("/v1/deliveries/{id}/complete"), &json!({ "proof": proof })).await
+        self.command(
+            Method::POST,
+            &format!("/v1/deliveries/{id}/complete"),
+            &json!({ "proof": proof }),
+        )
+        .await
     }
 
     /// Could not hand it over.
     pub async fn fail_delivery(&self, id: DeliveryId, reason: &str) -> Result<Order> {
-        self.command(Method::POST, &format!("/v1/deliveries/{id}/fail"), &json!({ "reason": reason })).await
+        self.command(
+            Method::POST,
+            &format!("/v1/deliveries/{id}/fail"),
+            &json!({ "reason": reason }),
+        )
+        .await
     }
 
     /// Gives the delivery back before pickup.
     pub async fn give_back(&self, id: DeliveryId) -> Result<Order> {
-        self.command(Method::POST, &format!("/v1/deliveries/{id}/cancel"), &json!({})).await
+        self.command(Method::POST, &format!("/v1/deliveries/{id}/cancel"), &json!({}))
+            .await
     }
 }
 
@@ -147,12 +184,18 @@ impl Api {
 
     /// Writes a restaurant.
     pub async fn put_restaurant(&self, id: RestaurantId, restaurant: &PutRestaurant) -> Result<Restaurant> {
-        self.command(Method::PUT, &format!("/v1/restaurants/{id}"), restaurant).await
+        self.command(Method::PUT, &format!("/v1/restaurants/{id}"), restaurant)
+            .await
     }
 
     /// Writes a driver.
     pub async fn put_driver(&self, id: DriverId, name: &str, phone: &str) -> Result<Driver> {
-        self.command(Method::PUT, &format!("/v1/drivers/{id}"), &json!({ "name": name, "phone": phone })).await
+        self.command(
+            Method::PUT,
+            &format!("/v1/drivers/{id}"),
+            &json!({ "name": name, "phone": phone }),
+        )
+        .await
     }
 
     /// Every order that the caller may list, over all pages, newest first.

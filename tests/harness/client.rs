@@ -54,7 +54,13 @@ impl std::fmt::Display for ApiError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Problem(problem) => {
-                write!(f, "{} {}: {}", problem.status, problem.code, problem.detail.as_deref().unwrap_or(&problem.title))
+                write!(
+                    f,
+                    "{} {}: {}",
+                    problem.status,
+                    problem.code,
+                    problem.detail.as_deref().unwrap_or(&problem.title)
+                )
             }
             Self::Unreachable(text) | Self::Unreadable(text) => f.write_str(text),
         }
@@ -90,7 +96,12 @@ pub struct Request {
 impl Request {
     /// Without a body.
     pub fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), headers: Vec::new(), body: Bytes::new() }
+        Self {
+            method,
+            path: path.into(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+        }
     }
 
     /// With one more header.
@@ -148,13 +159,19 @@ impl Api {
     /// The same server for the bearer of `token`.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
-        Self { token: Some(token.into()), ..self.clone() }
+        Self {
+            token: Some(token.into()),
+            ..self.clone()
+        }
     }
 
     /// The same, giving up after `patience` of failed attempts.
     #[must_use]
     pub fn with_patience(&self, patience: Duration) -> Self {
-        Self { patience, ..self.clone() }
+        Self {
+            patience,
+            ..self.clone()
+        }
     }
 
     /// Scheme, host and port.
@@ -175,10 +192,19 @@ impl Api {
     /// Sends once, exactly as given (plus the bearer's token), and returns whatever comes.
     pub async fn send(&self, request: &Request) -> Result<Answer, ApiError> {
         let unreachable = |error: reqwest::Error| {
-            ApiError::Unreachable(format!("{} {}{}: {}", request.method, self.base, request.path, chain(&error)))
+            ApiError::Unreachable(format!(
+                "{} {}{}: {}",
+                request.method,
+                self.base,
+                request.path,
+                chain(&error)
+            ))
         };
         let url = format!("{}{}", self.base, request.path);
-        let mut builder = self.http.request(request.method.clone(), url).body(request.body.clone());
+        let mut builder = self
+            .http
+            .request(request.method.clone(), url)
+            .body(request.body.clone());
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }
@@ -221,7 +247,12 @@ impl Api {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ApiError> {
-        self.call(&Request::new(method, path).json(body).header("idempotency-key", new_key())).await
+        self.call(
+            &Request::new(method, path)
+                .json(body)
+                .header("idempotency-key", new_key()),
+        )
+        .await
     }
 
     /// Sends patiently and reads the body; an answer of 204 reads as JSON null.
@@ -229,7 +260,10 @@ impl Api {
         let answer = self.send_patiently(request).await?;
         let unreadable = |error: serde_json::Error| {
             let body = String::from_utf8_lossy(&answer.body);
-            ApiError::Unreadable(format!("{} {}: {} {error}: {body:.400}", request.method, request.path, answer.status))
+            ApiError::Unreadable(format!(
+                "{} {}: {} {error}: {body:.400}",
+                request.method, request.path, answer.status
+            ))
         };
         if answer.status.is_success() {
             let body: &[u8] = if answer.body.is_empty() { b"null" } else { &answer.body };

@@ -36,7 +36,12 @@ impl LiveSocket {
         let url = format!("{}/v1/live{query}", base.replacen("http", "ws", 1));
         let mut request = url.into_client_request().map_err(|error| error.to_string())?;
         let headers = request.headers_mut();
-        headers.insert("authorization", format!("Bearer {token}").parse().map_err(|_| "not a token".to_owned())?);
+        headers.insert(
+            "authorization",
+            format!("Bearer {token}")
+                .parse()
+                .map_err(|_| "not a token".to_owned())?,
+        );
         headers.insert("sec-websocket-protocol", http::HeaderValue::from_static("json"));
         match timeout(CONNECT_LIMIT, tokio_tungstenite::connect_async(request)).await {
             Ok(Ok((socket, _))) => Ok(Self { socket }),
@@ -99,13 +104,17 @@ impl Follower {
         let (bell, changed) = watch::channel(0);
         let bell = Arc::new(bell);
         let task = tokio::spawn(follow(base.to_owned(), token.to_owned(), orders.clone(), bell.clone()));
-        Self { orders, changed, bell, task }
+        Self {
+            orders,
+            changed,
+            bell,
+            task,
+        }
     }
 
-    /// Waits until something was told since the last call, or `limit` has passed.
-    pub async fn changed(&mut self, limit: Duration) {
-        // The sender lives as long as `self`, so an error can only be the limit.
-        drop(timeout(limit, self.changed.changed()).await);
+    /// Waits until something was told since the last call; false when `limit` passed without.
+    pub async fn changed(&mut self, limit: Duration) -> bool {
+        timeout(limit, self.changed.changed()).await.is_ok()
     }
 
     /// The newest known view of an order.
@@ -144,8 +153,8 @@ async fn follow(base: String, token: String, orders: Orders, bell: Arc<watch::Se
             pause = RECONNECT_FIRST;
             while let Ok(message) = socket.next().await {
                 let told = message.order.into_iter().chain(message.orders.into_iter().flatten());
-                let news = told.fold(false, |news, order| put(&orders, order) || news);
-                if news {
+                let news = told.filter(|order| put(&orders, order.clone())).count();
+                if news > 0 {
                     bell.send_modify(|count| *count += 1);
                 }
             }

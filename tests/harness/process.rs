@@ -30,7 +30,14 @@ pub struct Program {
 impl Program {
     /// A program that is not running yet. `log` collects stdout and stderr of every run.
     pub fn new(name: impl Into<String>, executable: PathBuf, args: Vec<String>, log: PathBuf) -> Self {
-        Self { name: name.into(), executable, args, environment: Vec::new(), log, child: None }
+        Self {
+            name: name.into(),
+            executable,
+            args,
+            environment: Vec::new(),
+            log,
+            child: None,
+        }
     }
 
     /// Sets an environment variable for the runs to come.
@@ -42,7 +49,11 @@ impl Program {
     /// stops the programs in order.
     pub fn start(&mut self) -> Result<(), String> {
         let explain = |error: io::Error| format!("cannot start {} ({}): {error}", self.name, self.executable.display());
-        let log = OpenOptions::new().create(true).append(true).open(&self.log).map_err(explain)?;
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .map_err(explain)?;
         let child = Command::new(&self.executable)
             .args(&self.args)
             .envs(self.environment.iter().map(|(key, value)| (key, value)))
@@ -156,7 +167,12 @@ pub fn workspace_program(name: &str) -> Result<PathBuf, String> {
         .take(2)
         .map(|folder| folder.join(name))
         .find(|path| path.is_file())
-        .ok_or_else(|| format!("{name} is not beside {}; build it with: cargo build -p {name}", here.display()))
+        .ok_or_else(|| {
+            format!(
+                "{name} is not beside {}; build it with: cargo build -p {name}",
+                here.display()
+            )
+        })
 }
 
 #[cfg(test)]
@@ -164,16 +180,28 @@ mod tests {
     use super::*;
 
     fn shell(script: &str, log: &Path) -> Program {
-        Program::new("shell", PathBuf::from("/bin/sh"), vec!["-c".into(), script.into()], log.to_owned())
+        Program::new(
+            "shell",
+            PathBuf::from("/bin/sh"),
+            vec!["-c".into(), script.into()],
+            log.to_owned(),
+        )
     }
 
     #[tokio::test]
     async fn a_program_is_stopped_killed_and_started_again() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let mut program = shell("trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done", &log);
+        let mut program = shell(
+            "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done",
+            &log,
+        );
         program.start().unwrap();
-        poll_until("up", Duration::from_secs(10), async || program.tail().contains("up\n").then_some(())).await.unwrap();
+        poll_until("up", Duration::from_secs(10), async || {
+            program.tail().contains("up\n").then_some(())
+        })
+        .await
+        .unwrap();
         assert_eq!(program.stop().await.unwrap().code(), Some(3));
         assert!(program.tail().contains("bye"));
         program.start().unwrap();

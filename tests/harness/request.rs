@@ -52,12 +52,18 @@ pub struct Payment {
 impl Payment {
     /// With a card of the simulated provider, as `card_ok`.
     pub fn card(token: &str) -> Self {
-        Self { method: PaymentMethod::Card, card: Some(token.to_owned()) }
+        Self {
+            method: PaymentMethod::Card,
+            card: Some(token.to_owned()),
+        }
     }
 
     /// At the door.
     pub fn cash() -> Self {
-        Self { method: PaymentMethod::Cash, card: None }
+        Self {
+            method: PaymentMethod::Cash,
+            card: None,
+        }
     }
 }
 

@@ -8,7 +8,11 @@ const POLL: Duration = Duration::from_millis(20);
 const POLL_MAX: Duration = Duration::from_millis(250);
 
 /// Asks `condition` until it gives a value; gives up after `limit` and says what was awaited.
-pub async fn poll_until<T>(what: &str, limit: Duration, mut condition: impl AsyncFnMut() -> Option<T>) -> Result<T, String> {
+pub async fn poll_until<T>(
+    what: &str,
+    limit: Duration,
+    mut condition: impl AsyncFnMut() -> Option<T>,
+) -> Result<T, String> {
     let deadline = Instant::now() + limit;
     let mut pause = POLL;
     loop {
