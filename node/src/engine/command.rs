@@ -91,6 +91,33 @@ pub enum Command {
     Dispatch(Vec<Waiting>),
 }
 
+impl Command {
+    /// The order that has to be at hand to decide; offers name theirs by the working set.
+    pub const fn order_id(&self) -> Option<OrderId> {
+        match self {
+            Self::CancelOrder(id)
+            | Self::AcceptOrder { order_id: id, .. }
+            | Self::RejectOrder(id)
+            | Self::MarkReady(id)
+            | Self::Arrive(id)
+            | Self::PickUp(id)
+            | Self::Complete { order_id: id, .. }
+            | Self::FailDelivery { order_id: id, .. }
+            | Self::GiveBack(id)
+            | Self::PaymentOutcome { order_id: id, .. } => Some(*id),
+            Self::TimerDue(key) => Some(key.order_id()),
+            Self::PlaceOrder(_)
+            | Self::SetOnline { .. }
+            | Self::AcceptOffer(_)
+            | Self::DeclineOffer(_)
+            | Self::PutRestaurant(_)
+            | Self::SetOpen { .. }
+            | Self::PutDriver { .. }
+            | Self::Dispatch(_) => None,
+        }
+    }
+}
+
 /// An order as a customer asks for it.
 #[derive(Debug, Clone)]
 pub struct PlaceOrder {
@@ -171,14 +198,20 @@ pub struct Refusal {
 
 impl From<Rejection> for Refusal {
     fn from(rejection: Rejection) -> Self {
-        Self { rejection, detail: None }
+        Self {
+            rejection,
+            detail: None,
+        }
     }
 }
 
 impl Refusal {
     /// A rejection with something more to say.
     pub fn with(rejection: Rejection, detail: impl Into<String>) -> Self {
-        Self { rejection, detail: Some(detail.into()) }
+        Self {
+            rejection,
+            detail: Some(detail.into()),
+        }
     }
 }
 

@@ -179,9 +179,12 @@ pub struct Delivery {
     /// Who drives.
     #[serde(default)]
     pub driver_id: Option<DriverId>,
-    /// Drivers who are not asked again for this order: they declined, let an offer lapse or gave it back.
+    /// Drivers who are never asked again for this order: they gave it back after accepting.
     #[serde(default)]
     pub excluded: Vec<DriverId>,
+    /// Drivers who declined or let an offer lapse; asked again only when nobody else is near.
+    #[serde(default)]
+    pub declined: Vec<DriverId>,
     /// How many drivers gave it back after accepting.
     #[serde(default)]
     pub cancellations: u32,
@@ -333,7 +336,9 @@ impl ReservationState {
 
     /// The state of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Held, Self::Consumed, Self::Released, Self::Expired].into_iter().find(|state| state.name() == name)
+        [Self::Held, Self::Consumed, Self::Released, Self::Expired]
+            .into_iter()
+            .find(|state| state.name() == name)
     }
 }
 

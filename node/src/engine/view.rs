@@ -152,7 +152,10 @@ pub fn order(order: &Order, driver: Option<&Driver>, viewer: By) -> OrderView {
         },
         lines: order.lines.clone(),
         price: order.price,
-        payment: PaymentView { method: order.payment.method, state: order.payment.state },
+        payment: PaymentView {
+            method: order.payment.method,
+            state: order.payment.state,
+        },
         delivery: DeliveryView {
             id: order.delivery_id(),
             state: order.delivery.state,
@@ -183,7 +186,11 @@ fn offer(order: &Order, viewer: By) -> Option<OfferView> {
         By::Operator(_) => true,
         By::Customer(_) | By::Restaurant(_) | By::Provider | By::System => false,
     };
-    sees.then_some(OfferView { id: open.id, distance_m: open.distance_m, expires_at: open.expires_at })
+    sees.then_some(OfferView {
+        id: open.id,
+        distance_m: open.distance_m,
+        expires_at: open.expires_at,
+    })
 }
 
 /// A driver as they and operators see them.

@@ -4,6 +4,9 @@
 //! environment variables are passed in by `main`.
 
 pub mod config;
-pub mod problem;
 pub mod jwt;
+pub mod nats;
+pub mod problem;
 pub mod serve;
+pub mod shutdown;
+pub mod telemetry;

@@ -1,0 +1,57 @@
+//! What a region's link may send into the hub and receive from it. Enforced at the hub, whatever the region does.
+//!
+//! The list was found by tracing leaf connections and is verified as a set by the tests of this folder. Denied means
+//! silence (no responders, a time-out), never an error at the sender.
+
+/// Subjects by direction, as seen from the region.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LeafPermissions {
+    /// What the region may send into the hub's account.
+    pub publish: Vec<String>,
+    /// What it may receive from there.
+    pub subscribe: Vec<String>,
+}
+
+/// The allow-list of region `r` (see [`super::is_region_name`]).
+pub fn leaf_permissions(r: &str) -> LeafPermissions {
+    let publish = vec![
+        // Deliveries of the hub's sourcing consumer on EV_<r>.
+        format!("tomato.src.{r}.>"),
+        format!("tomato.hb.{r}"),
+        format!("tomato.loc.{r}.>"),
+        // tomato.cmd.<to>.<from>.<verb>: may ask anybody, never in another's name.
+        format!("tomato.cmd.*.{r}.>"),
+        // Answers: to the hub, and to other regions. A region may subscribe to its own inbox only.
+        "_INBOX.>".into(),
+        // The directory: open it, mirror it, read a key, write the one key of this region.
+        "$JS.hub.API.STREAM.INFO.KV_directory".into(),
+        "$JS.hub.API.CONSUMER.CREATE.KV_directory".into(),
+        "$JS.hub.API.CONSUMER.CREATE.KV_directory.>".into(),
+        format!("$JS.hub.API.CONSUMER.RESET.KV_directory.mirror-{r}"),
+        "$JS.hub.API.CONSUMER.DELETE.KV_directory.*".into(),
+        "$JS.hub.API.DIRECT.GET.KV_directory.>".into(),
+        format!("$JS.hub.API.$KV.directory.region.{r}"),
+        // Flow control of the mirror, in both forms that 2.14 and later use.
+        "$JS.FC.KV_directory.>".into(),
+        "$JS.FC.hub.>".into(),
+        // Answers to the hub's set-up of a source.
+        "$JSC.R.*".into(),
+    ];
+    let subscribe = vec![
+        // The hub's sourcing of EV_<r>, and nothing else of this region's JetStream.
+        format!("$JS.{r}.API.CONSUMER.CREATE.EV_{r}"),
+        format!("$JS.{r}.API.CONSUMER.CREATE.EV_{r}.>"),
+        format!("$JS.{r}.API.CONSUMER.RESET.EV_{r}.*"),
+        format!("$JS.{r}.API.STREAM.INFO.EV_{r}"),
+        format!("$JS.FC.EV_{r}.>"),
+        format!("$JS.FC.{r}.>"),
+        "$JSC.R.*".into(),
+        // Deliveries of the directory's mirror.
+        format!("tomato.dlv.{r}.>"),
+        format!("tomato.cmd.{r}.>"),
+        format!("tomato.ctl.{r}.>"),
+        "tomato.ctl.all.>".into(),
+        format!("_INBOX.{r}.>"),
+    ];
+    LeafPermissions { publish, subscribe }
+}
