@@ -109,7 +109,7 @@ impl Program {
 
     /// The end of its log.
     pub fn tail(&self) -> String {
-        format!("--- {} ({})\n{}", self.name, self.log.display(), tail(&self.log))
+        tail_of(&self.name, &self.log)
     }
 
     /// Its log file.
@@ -122,6 +122,11 @@ impl Drop for Program {
     fn drop(&mut self) {
         self.kill9();
     }
+}
+
+/// The end of a log file under a headline.
+pub fn tail_of(name: &str, log: &Path) -> String {
+    format!("--- {name} ({})\n{}", log.display(), tail(log))
 }
 
 fn tail(path: &Path) -> String {
