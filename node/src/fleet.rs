@@ -140,19 +140,23 @@ impl Fleet {
     /// Free drivers with a fresh position within `radius_m` of a place, at most `limit`, nearest first, ties by id.
     pub fn near(&self, place: LatLng, radius_m: f64, limit: usize, now: UnixMs) -> Vec<Candidate> {
         let state = self.lock();
+        let ask = Ask {
+            place,
+            radius_m,
+            since: now + DurationMs(-self.max_age.0),
+        };
         let mut found = Vec::new();
-        let mut walked = 0_usize;
         let mut ring = 0;
         let rings = place
             .cell(DRIVER_RESOLUTION)
             .0
             .grid_disk_distances_fast(rings_within(radius_m));
-        for step in rings {
+        for (walked, step) in rings.enumerate() {
             // Near one of the twelve pentagons the walk breaks off; over an almost empty map it is not worth its while.
             let Some((cell, distance)) = step.filter(|_| walked <= state.free.len()) else {
                 found.clear();
                 let everybody = state.free.values().flatten();
-                found.extend(everybody.filter_map(|id| self.candidate(&state, *id, place, radius_m, now)));
+                found.extend(everybody.filter_map(|id| state.candidate(*id, &ask)));
                 break;
             };
             if distance > ring {
@@ -165,9 +169,8 @@ impl Fleet {
                     break;
                 }
             }
-            walked += 1;
             let here = state.free.get(&cell).into_iter().flatten();
-            found.extend(here.filter_map(|id| self.candidate(&state, *id, place, radius_m, now)));
+            found.extend(here.filter_map(|id| state.candidate(*id, &ask)));
         }
         found.sort_by(|a, b| {
             a.distance_m
@@ -205,19 +208,6 @@ impl Fleet {
         way_m <= JUMP_MIN_M || since > self.max_age || way_m / ms_f64(since) <= SPEED_MAX_KMH / 3_600.0
     }
 
-    fn candidate(
-        &self,
-        state: &State,
-        driver_id: DriverId,
-        place: LatLng,
-        radius_m: f64,
-        now: UnixMs,
-    ) -> Option<Candidate> {
-        let fix = state.drivers.get(&driver_id)?.fix?;
-        let distance_m = fix.place.distance_m(&place);
-        (now - fix.at <= self.max_age && distance_m <= radius_m).then_some(Candidate { driver_id, distance_m })
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic between `take` and `put` leaves at worst one driver without an entry.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -238,12 +228,25 @@ impl State {
         Some(entry)
     }
 
+    fn candidate(&self, driver_id: DriverId, ask: &Ask) -> Option<Candidate> {
+        let fix = self.drivers.get(&driver_id)?.fix?;
+        let distance_m = fix.place.distance_m(&ask.place);
+        (fix.at >= ask.since && distance_m <= ask.radius_m).then_some(Candidate { driver_id, distance_m })
+    }
+
     fn put(&mut self, driver: DriverId, entry: Entry) {
         if let Some(cell) = entry.free_at() {
             self.free.entry(cell).or_default().push(driver);
         }
         self.drivers.insert(driver, entry);
     }
+}
+
+/// What [`Fleet::near`] looks for.
+struct Ask {
+    place: LatLng,
+    radius_m: f64,
+    since: UnixMs,
 }
 
 impl Entry {
