@@ -1,1 +1,292 @@
-//! placeholder
+//! Adds the regions of Tomato up: every region's events, exactly once, as orders and totals for the people who run it all.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`config`] | the file, every field with meaning, unit, default and bound |
+//! | [`enrol`] | `tomato-hub region`: lets regions in, and out |
+//! | `registry` | notices changes of the registry while the hub runs |
+//! | `heartbeats`, `live` | what each region says of itself, and how far the hub is with it |
+//! | `ingest` | stream and repair in, one transaction per batch, watermarks out; keeps and kicks the stream's sources |
+//! | `projections` | pure folds: event in, changed row out |
+//! | `store` | the SQLite file: schema, statements, connections |
+//! | `http` | the operators' API |
+//! | `clock` | the only reader of wall time |
+//!
+//! The hub decides nothing about orders and sends regions nothing but watermarks and repair requests; when it is gone,
+//! every region goes on. It must not know how a region decides, and nothing here imports the node.
+//!
+//! One walk through it: a node commits an event and publishes it to its stream `EV_blr`; the hub's server sources it
+//! into `HUB_EVENTS`. `ingest::pull` reads it, with region and sequence from the server's own header. In one transaction
+//! `ingest::apply` sees that the sequence follows blr's cursor, stores the event, folds it into its order and the totals,
+//! and moves the cursor. Then it acknowledges, and tells blr the watermark, so that the node may free its row. Had the
+//! sequence not followed, blr's events would wait while `ingest::repair` asks the node for the missing rows, and all
+//! other regions would go on.
+//!
+//! The hub is killed and starts again: the cursors say what is applied; `ingest::pull` reads the stream from a little
+//! before the stored position, and what is known already is skipped. The server's sources may sleep after a restart;
+//! a heartbeat that promises more than has arrived makes `ingest::sources` kick them.
+
+mod auth_keys;
+mod clock;
+pub mod config;
+pub mod enrol;
+mod heartbeats;
+mod http;
+mod ingest;
+#[cfg(test)]
+#[path = "../tests/support/life.rs"]
+mod life;
+mod live;
+mod projections;
+mod registry;
+mod store;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{Client, jetstream};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tomato_shared::runtime::jwt::Verifier;
+use tomato_shared::runtime::nats::{Broker, BrokerError, LeafUser, connect};
+use tomato_shared::runtime::serve::{BindError, bind, serve};
+use tomato_shared::runtime::shutdown::{Exit, StopSignal, Supervisor};
+use tomato_shared::subject;
+
+use config::{HubConfig, StreamConfig};
+use ingest::Applier;
+use ingest::pull::Puller;
+use ingest::sources::Keeper;
+use live::Live;
+use registry::{Active, Watcher};
+use store::Pool;
+pub use store::StoreFault;
+
+/// Batches that wait for the transaction before them. One is read while one is applied.
+const BATCHES_AHEAD: usize = 1;
+/// How long tasks get to end at shutdown, beyond what open requests get.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Why the hub does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// The database cannot be used.
+    #[error("the database cannot be used")]
+    Store(#[from] StoreFault),
+    /// The keys of an issuer cannot be read.
+    #[error("the token keys cannot be used")]
+    Keys(#[from] auth_keys::KeysFault),
+    /// There is no broker to run.
+    #[error("the broker cannot be used")]
+    Broker(#[from] BrokerError),
+    /// The port is taken.
+    #[error("the API cannot be served")]
+    Bind(#[from] BindError),
+}
+
+/// A running hub. Dropping it without [`Hub::shutdown`] leaves its tasks to the end of the runtime.
+#[derive(Debug)]
+pub struct Hub {
+    http_addr: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<Exit>,
+    broker: Arc<Broker>,
+    pools: Vec<Pool>,
+}
+
+impl Hub {
+    /// Starts everything and returns once the API listens. The broker, its regions and the hub's stream may come later.
+    ///
+    /// # Errors
+    /// [`StartFault`]: nothing is left running.
+    pub async fn start(config: HubConfig) -> Result<Self, StartFault> {
+        let verifier = Arc::new(auth_keys::verifier(&config.auth)?);
+        let writer = Pool::writer(&config.database())?;
+        let readers = Pool::readers(&config.database(), config.http.read_connections)?;
+        let watching = Pool::readers(&config.database(), 1)?;
+        let (live, rewind) = (Arc::new(Live::default()), Arc::new(Notify::new()));
+        let watcher = Watcher::start(watching.clone(), Arc::clone(&live), Arc::clone(&rewind)).await?;
+        heartbeats::restore(&writer, &live).await?;
+        let registry = watcher.subscribe();
+        let listener = bind(config.http.listen)?;
+        let http_addr = listener.local_addr().unwrap_or(config.http.listen);
+        let users = leaf_users(&registry.borrow());
+        let broker = Arc::new(Broker::hub(&config.broker, &users, &config.data_dir)?);
+        let client = connect(&broker.access(), "tomato-hub", subject::HUB_INBOX).await?;
+        let applier = Applier::new(writer.clone(), client.clone(), Arc::clone(&live)).await?;
+
+        let parts = Parts {
+            stream: fitting(config.stream, &broker),
+            readers: readers.clone(),
+            writer: writer.clone(),
+            broker: Arc::clone(&broker),
+            config,
+            client,
+            live,
+            registry,
+            rewind,
+            verifier,
+        };
+        let mut supervisor = Supervisor::default();
+        let stop = supervisor.stop_signal();
+        supervisor.spawn("registry", watcher.run(stop.clone()));
+        parts.spawn_ingest(&mut supervisor, &stop, applier);
+        let drain = parts.spawn_http(&mut supervisor, &stop, listener) + DRAIN;
+        let (stop, stopped) = oneshot::channel();
+        let asked = async move {
+            // A dropped sender is a dropped hub.
+            stopped.await.ok();
+            "asked to stop"
+        };
+        Ok(Self {
+            http_addr,
+            stop: Some(stop),
+            running: tokio::spawn(supervisor.run(asked, drain)),
+            broker,
+            pools: vec![watching, readers, writer],
+        })
+    }
+
+    /// Where the API listens.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    /// Returns when the hub has ended by itself, which it does only for a reason: the process should exit with an error.
+    pub async fn ended(&mut self) -> Exit {
+        (&mut self.running).await.unwrap_or(Exit::TaskEnded("supervisor"))
+    }
+
+    /// Stops taking requests and events, then the broker, then closes the database.
+    pub async fn shutdown(mut self) -> Exit {
+        if let Some(stop) = self.stop.take() {
+            // Nobody listens if the hub has ended by itself.
+            stop.send(()).ok();
+        }
+        let exit = if self.running.is_finished() {
+            Exit::Clean
+        } else {
+            self.ended().await
+        };
+        if let Some(broker) = Arc::into_inner(self.broker) {
+            broker.stop().await;
+        }
+        for pool in &self.pools {
+            pool.close().await;
+        }
+        exit
+    }
+}
+
+/// What the tasks are made from.
+struct Parts {
+    config: HubConfig,
+    stream: StreamConfig,
+    readers: Pool,
+    writer: Pool,
+    client: Client,
+    broker: Arc<Broker>,
+    live: Arc<Live>,
+    registry: watch::Receiver<Active>,
+    rewind: Arc<Notify>,
+    verifier: Arc<Verifier>,
+}
+
+impl Parts {
+    fn spawn_ingest(&self, supervisor: &mut Supervisor, stop: &StopSignal, applier: Applier) {
+        let context = jetstream::new(self.client.clone());
+        let (batches, received) = mpsc::channel(BATCHES_AHEAD);
+        let puller = Puller {
+            client: self.client.clone(),
+            context: context.clone(),
+            store: self.writer.clone(),
+            batches,
+            rewind: Arc::clone(&self.rewind),
+        };
+        let keeper = Keeper {
+            context,
+            live: Arc::clone(&self.live),
+            registry: self.registry.clone(),
+            stream: self.stream,
+        };
+        supervisor.spawn("ingest", applier.run(received, stop.clone()));
+        supervisor.spawn("pull", puller.run(stop.clone()));
+        supervisor.spawn("sources", keeper.run(stop.clone()));
+        let (client, store, live) = (self.client.clone(), self.writer.clone(), Arc::clone(&self.live));
+        supervisor.spawn("heartbeats", heartbeats::run(client, store, live, stop.clone()));
+        let admit = admit(Arc::clone(&self.broker), self.registry.clone(), stop.clone());
+        supervisor.spawn("broker users", admit);
+    }
+
+    /// Returns how long open requests get at shutdown.
+    fn spawn_http(self, supervisor: &mut Supervisor, stop: &StopSignal, listener: TcpListener) -> Duration {
+        let limits = self.config.http.limits;
+        let keys = auth_keys::refresh(self.config.auth, Arc::clone(&self.verifier), stop.clone());
+        supervisor.spawn("token keys", keys);
+        let app = http::App {
+            readers: self.readers,
+            live: self.live,
+            registry: self.registry,
+            verifier: self.verifier,
+            broker: Some(self.client),
+        };
+        let mut stop = stop.clone();
+        supervisor.spawn("http", async move {
+            let served = serve(listener, http::router(app), limits, async move { stop.stopped().await });
+            served.await.map(|drained| {
+                if drained.cut > 0 {
+                    tracing::warn!(connections = drained.cut, "requests were cut");
+                }
+            })
+        });
+        Duration::from_millis(limits.drain_ms)
+    }
+}
+
+/// Lets the registered regions, and no others, into a managed broker; with an external one that is its operator's.
+async fn admit(
+    broker: Arc<Broker>,
+    mut registry: watch::Receiver<Active>,
+    mut stop: StopSignal,
+) -> Result<(), std::convert::Infallible> {
+    loop {
+        let changed = tokio::select! {
+            () = stop.stopped() => return Ok(()),
+            changed = registry.changed() => changed,
+        };
+        if changed.is_err() {
+            // The watcher is gone: the process is stopping.
+            stop.stopped().await;
+            return Ok(());
+        }
+        let users = leaf_users(&registry.borrow_and_update());
+        if let Broker::Managed(server) = &*broker {
+            match server.reload(&users) {
+                Ok(()) => tracing::info!(regions = users.len(), "the broker lets these regions in"),
+                Err(fault) => tracing::error!(%fault, "the broker keeps its old users"),
+            }
+        }
+    }
+}
+
+fn leaf_users(registry: &Active) -> Vec<LeafUser> {
+    let user = |(region, key): (&tomato_shared::cell::RegionId, &String)| LeafUser {
+        region: region.to_string(),
+        public_nkey: key.clone(),
+    };
+    registry.iter().map(user).collect()
+}
+
+/// The stream's limits, within what a managed broker may store.
+fn fitting(stream: StreamConfig, broker: &Broker) -> StreamConfig {
+    match broker {
+        Broker::Managed(server) => StreamConfig {
+            max_bytes: stream.max_bytes.min(server.max_file_store_bytes() / 10 * 9),
+            replicas: 1,
+            ..stream
+        },
+        Broker::External(_) => stream,
+    }
+}

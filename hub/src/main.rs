@@ -1,1 +1,152 @@
-fn main() {}
+//! `tomato-hub`: runs the hub, and lets regions in and out.
+
+use std::error::Error;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tomato_hub::config::HubConfig;
+use tomato_hub::enrol::{self, Added};
+use tomato_hub::Hub;
+use tomato_shared::cell::RegionId;
+use tomato_shared::runtime::serve::raise_open_files;
+use tomato_shared::runtime::shutdown::{Exit, termination};
+use tomato_shared::runtime::telemetry;
+
+/// Adds the regions of Tomato up.
+#[derive(Debug, Parser)]
+#[command(name = "tomato-hub", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the hub until SIGINT or SIGTERM.
+    Run {
+        /// The configuration, see config/hub.toml.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Lets regions in and out; a running hub notices within a second.
+    #[command(subcommand)]
+    Region(RegionCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum RegionCommand {
+    /// Makes a key for a region, and writes <out>/<region>.seed and the lines for the node's configuration.
+    Add {
+        /// 2 to 16 characters of a-z and 0-9, a letter first.
+        #[arg(long)]
+        region: RegionId,
+        /// The hub's configuration.
+        #[arg(long)]
+        config: PathBuf,
+        /// Directory for the files.
+        #[arg(long)]
+        out: PathBuf,
+        /// Replaces the key of a region that has one.
+        #[arg(long)]
+        rotate: bool,
+    },
+    /// Lists all regions that were ever registered.
+    List {
+        /// The hub's configuration.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Takes a region out; its events stay.
+    Remove {
+        /// Which one.
+        #[arg(long)]
+        region: RegionId,
+        /// The hub's configuration.
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run { config } => run(config),
+        Command::Region(command) => region(command),
+    };
+    let Err(fault) = done else {
+        return ExitCode::SUCCESS;
+    };
+    let mut text = format!("tomato-hub: {fault}");
+    let mut cause = fault.source();
+    while let Some(next) = cause {
+        text.push_str(&format!(": {next}"));
+        cause = next.source();
+    }
+    // Nothing can be done if even standard error is closed.
+    writeln!(std::io::stderr(), "{text}").ok();
+    ExitCode::FAILURE
+}
+
+fn load(file: PathBuf) -> Result<HubConfig, Box<dyn Error>> {
+    Ok(HubConfig::load(&file, std::env::vars())?)
+}
+
+fn run(file: PathBuf) -> Result<(), Box<dyn Error>> {
+    let config = load(file)?;
+    telemetry::init(&config.log)?;
+    raise_open_files();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let terminated = termination()?;
+        let mut hub = Hub::start(config).await?;
+        tracing::info!(api = %hub.http_addr(), version = env!("CARGO_PKG_VERSION"), "the hub runs");
+        let early = tokio::select! {
+            signal = terminated => {
+                tracing::info!(signal, "stopping");
+                None
+            }
+            exit = hub.ended() => Some(exit),
+        };
+        let exit = hub.shutdown().await;
+        match early.unwrap_or(exit) {
+            Exit::Clean => Ok(()),
+            Exit::TaskEnded(task) => Err(format!("task {task} ended; see the log").into()),
+            Exit::Stuck(tasks) => Err(format!("tasks {tasks:?} did not stop").into()),
+        }
+    })
+}
+
+fn region(command: RegionCommand) -> Result<(), Box<dyn Error>> {
+    let mut out = std::io::stdout().lock();
+    match command {
+        RegionCommand::Add {
+            region,
+            config,
+            out: directory,
+            rotate,
+        } => match enrol::add(&load(config)?, &region, &directory, rotate)? {
+            Added::Enrolled(made) => write!(out, "{}", made.snippet)?,
+            Added::Exists => writeln!(
+                out,
+                "# Region {region} is registered already, with the key it was given then. --rotate replaces it."
+            )?,
+        },
+        RegionCommand::List { config } => {
+            for found in enrol::list(&load(config)?)? {
+                let state = match found.removed_at {
+                    None => String::from("registered"),
+                    Some(at) => format!("removed {at}"),
+                };
+                let (region, added, key, seq) = (found.region, found.added_at, found.public_key, found.applied_seq);
+                writeln!(out, "{region}\t{state}\tadded {added}\t{key}\tapplied {seq}")?;
+            }
+        }
+        RegionCommand::Remove { region, config } => {
+            let removed = enrol::remove(&load(config)?, &region)?;
+            let told = if removed { "removed" } else { "was not registered" };
+            writeln!(out, "{region} {told}")?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,244 @@
+//! The hub's configuration: one struct per section of the file, annotated in `config/hub.toml`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use tomato_shared::runtime::config::{self, ConfigFaults, Faults, Validate};
+use tomato_shared::runtime::nats::HubBroker;
+use tomato_shared::runtime::serve::ServeLimits;
+use tomato_shared::runtime::telemetry::LogConfig;
+
+/// Environment variables that begin with this and two underscores override the file: `TOMATO__HTTP__LISTEN`.
+const ENV_PREFIX: &str = "TOMATO";
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HubConfig {
+    /// Directory of `hub.db` and of the managed broker's files; made if missing. Required.
+    pub data_dir: PathBuf,
+    /// The operators' API.
+    #[serde(default)]
+    pub http: HttpConfig,
+    /// Whose tokens are trusted.
+    pub auth: AuthConfig,
+    /// The broker to which the regions connect.
+    #[serde(default)]
+    pub broker: HubBroker,
+    /// The stream into which the hub's server sources the regions' events.
+    #[serde(default)]
+    pub stream: StreamConfig,
+    /// What new regions are told.
+    #[serde(default)]
+    pub enrolment: EnrolmentConfig,
+    /// Logs.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+/// The `[http]` section.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Address and port; port 0 takes a free one. Default 127.0.0.1:8090.
+    pub listen: SocketAddr,
+    /// Database connections for reading, that is, reads that run at once. Default 4, 1 to 64.
+    pub read_connections: u32,
+    /// Bounds of the port.
+    pub limits: ServeLimits,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8090)),
+            read_connections: 4,
+            limits: ServeLimits::default(),
+        }
+    }
+}
+
+/// The `[auth]` section.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthConfig {
+    /// What `aud` of a token must name. Default `tomato`.
+    #[serde(default = "default_audience")]
+    pub audience: String,
+    /// At least one.
+    pub issuers: Vec<IssuerConfig>,
+}
+
+fn default_audience() -> String {
+    "tomato".to_owned()
+}
+
+/// One `[[auth.issuers]]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerConfig {
+    /// What `iss` of its tokens says. Required.
+    pub issuer: String,
+    /// File with its public keys (JWKS); read at start, and again when a token names an unknown key. Required.
+    pub jwks_file: PathBuf,
+}
+
+/// The `[stream]` section. It only matters when the stream is made, that is, at the very first start.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StreamConfig {
+    /// Most bytes; the oldest events go first, which are in the database by then. At most nine tenths of what a managed
+    /// broker may store are used. Default 4,294,967,296 (4 GiB), at least 16,777,216 (16 MiB).
+    pub max_bytes: u64,
+    /// Hours after which events go. Default 168 (a week), 1 to 87,600.
+    pub max_age_hours: u64,
+    /// Copies, on as many servers of a cluster; 1, 3 or 5. Default 1, the only choice for a managed broker.
+    pub replicas: u8,
+}
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        Self {
+            max_bytes: 4 << 30,
+            max_age_hours: 168,
+            replicas: 1,
+        }
+    }
+}
+
+/// The `[enrolment]` section.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EnrolmentConfig {
+    /// Where regions reach the hub's leaf port: `nats-leaf://host:port`, `tls://host:port` or `wss://host:port`.
+    /// Default: the leaf port itself, on 127.0.0.1 where it listens on every address.
+    pub leaf_urls: Vec<String>,
+}
+
+impl HubConfig {
+    /// Reads a file, and `env` (usually `std::env::vars()`) on top of it.
+    ///
+    /// # Errors
+    /// Every fault of both.
+    pub fn load(file: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigFaults> {
+        config::load(Some(file), env, ENV_PREFIX)
+    }
+
+    /// The database file.
+    pub fn database(&self) -> PathBuf {
+        self.data_dir.join("hub.db")
+    }
+
+    /// Where regions are told to connect.
+    pub fn leaf_urls(&self) -> Vec<String> {
+        if !self.enrolment.leaf_urls.is_empty() {
+            return self.enrolment.leaf_urls.clone();
+        }
+        let leaf = &self.broker.leaf;
+        let scheme = if leaf.tls_cert_file.is_some() {
+            "tls"
+        } else {
+            "nats-leaf"
+        };
+        let host = if leaf.host.is_unspecified() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            leaf.host
+        };
+        vec![format!("{scheme}://{}", SocketAddr::new(host, leaf.port))]
+    }
+}
+
+impl Validate for HubConfig {
+    fn validate(&self, faults: &mut Faults) {
+        let named = !self.data_dir.as_os_str().is_empty();
+        faults.require(named, "data_dir", "is empty", "name a directory for the database");
+        faults.within("http", |faults| {
+            faults.range("read_connections", self.http.read_connections, 1..=64);
+            faults.within("limits", |faults| self.http.limits.validate(faults));
+        });
+        faults.within("auth", |faults| self.auth.validate(faults));
+        faults.within("broker", |faults| self.broker.validate(faults));
+        faults.within("stream", |faults| self.stream.validate(faults));
+        faults.within("enrolment", |faults| self.enrolment.validate(faults));
+        faults.within("log", |faults| self.log.validate(faults));
+    }
+}
+
+impl Validate for AuthConfig {
+    fn validate(&self, faults: &mut Faults) {
+        faults.require(!self.audience.is_empty(), "audience", "is empty", "give what `aud` names");
+        let some = !self.issuers.is_empty();
+        faults.require(some, "issuers", "is empty", "add [[auth.issuers]] with issuer and jwks_file");
+        for (index, issuer) in self.issuers.iter().enumerate() {
+            let key = format!("issuers.{index}.issuer");
+            faults.require(!issuer.issuer.is_empty(), &key, "is empty", "give what `iss` says");
+        }
+    }
+}
+
+impl Validate for StreamConfig {
+    fn validate(&self, faults: &mut Faults) {
+        faults.range("max_bytes", self.max_bytes, 16 << 20..=1 << 60);
+        faults.range("max_age_hours", self.max_age_hours, 1..=87_600);
+        let odd = [1, 3, 5].contains(&self.replicas);
+        faults.require(odd, "replicas", format_args!("{} is no majority", self.replicas), "give 1, 3 or 5");
+    }
+}
+
+impl Validate for EnrolmentConfig {
+    fn validate(&self, faults: &mut Faults) {
+        for (index, url) in self.leaf_urls.iter().enumerate() {
+            let known = ["nats-leaf://", "tls://", "wss://"].iter().any(|scheme| url.starts_with(scheme));
+            let problem = format!("{url} is not an address of a leaf port");
+            let remedy = "give nats-leaf://host:port, tls://host:port or wss://host:port";
+            faults.require(known, &format!("leaf_urls.{index}"), problem, remedy);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &Path, env: &[(&str, &str)]) -> Result<HubConfig, ConfigFaults> {
+        let env = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        HubConfig::load(file, env)
+    }
+
+    #[test]
+    fn annotated_file_loads_and_holds_the_defaults() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/hub.toml");
+        let config = load(&file, &[]).unwrap();
+        assert_eq!(config.http.listen, HttpConfig::default().listen);
+        assert_eq!(config.http.limits, ServeLimits::default());
+        assert_eq!(config.stream.max_bytes, StreamConfig::default().max_bytes);
+        assert_eq!(config.broker, HubBroker::default());
+        assert_eq!(config.leaf_urls(), ["nats-leaf://127.0.0.1:7422"]);
+        let config = load(&file, &[("TOMATO__ENROLMENT__LEAF_URLS", "[\"tls://hub.example:7422\"]")]).unwrap();
+        assert_eq!(config.leaf_urls(), ["tls://hub.example:7422"]);
+    }
+
+    #[test]
+    fn every_fault_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("hub.toml");
+        let text = "[auth]\nissuers = []\n[http]\nread_connections = 0\nport = 5\n[stream]\nreplicas = 2\n[enrolment]\nleaf_urls = [\"http://x\"]\n";
+        std::fs::write(&file, text).unwrap();
+        let faults = load(&file, &[]).unwrap_err();
+        let mut paths: Vec<&str> = faults.faults().iter().map(|fault| fault.path.as_str()).collect();
+        paths.sort_unstable();
+        assert_eq!(
+            paths,
+            [
+                "auth.issuers",
+                "data_dir",
+                "enrolment.leaf_urls.0",
+                "http.port",
+                "http.read_connections",
+                "stream.replicas"
+            ]
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! The operators' API. Reads only, from read connections and memory, so it serves with the broker or regions down.
+//!
+//! | path | answers |
+//! |---|---|
+//! | `GET /v1/overview` | counts, money and delivery times, per region and in sum |
+//! | `GET /v1/orders?region=&status=&cursor=&limit=` | orders, newest first |
+//! | `GET /v1/orders/{id}` | one order with its timeline |
+//! | `GET /v1/regions` | what the hub has of each region, and what it lacks |
+//! | `GET /livez` `/readyz?verbose` `/version` | for those who run the hub |
+
+mod auth;
+mod health;
+mod orders;
+mod overview;
+mod regions;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use http::Uri;
+use serde::Deserialize;
+use tokio::sync::watch;
+use tomato_shared::runtime::jwt::Verifier;
+use tomato_shared::runtime::problem::Problem;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::live::Live;
+use crate::registry::Active;
+use crate::store::{Pool, StoreFault};
+
+/// What every request may use.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) readers: Pool,
+    pub(crate) live: Arc<Live>,
+    pub(crate) registry: watch::Receiver<Active>,
+    pub(crate) verifier: Arc<Verifier>,
+    /// `None` in tests without a broker.
+    pub(crate) broker: Option<async_nats::Client>,
+}
+
+/// The whole API.
+pub(crate) fn router(app: App) -> Router {
+    Router::new()
+        .route("/v1/overview", get(overview::read))
+        .route("/v1/orders", get(orders::list))
+        .route("/v1/orders/{id}", get(orders::read))
+        .route("/v1/regions", get(regions::list))
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .route("/version", get(health::version))
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed("GET, HEAD") })
+        .fallback(|uri: Uri| async move { Problem::not_found("no such path").instance(uri.path()) })
+        .with_state(app)
+        .layer(CatchPanicLayer::custom(|_| {
+            tracing::error!("a request handler panicked");
+            Problem::internal().into_response()
+        }))
+}
+
+/// The query of a path that takes no parameters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoQuery {}
+
+fn bad_query(rejection: &QueryRejection) -> Problem {
+    let text = rejection.body_text();
+    let detail = text.split_once(": ").map_or(text.as_str(), |(_, detail)| detail);
+    Problem::bad_request(format!("the query cannot be read: {detail}"))
+}
+
+fn bad_path(_: PathRejection) -> Problem {
+    Problem::not_found("no such path")
+}
+
+fn failed(fault: &StoreFault) -> Problem {
+    tracing::error!(fault = %Chain(fault), "a read failed");
+    Problem::internal()
+}
+
+/// An error with its causes, on one line.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            write!(f, ": {cause}")?;
+            next = cause.source();
+        }
+        Ok(())
+    }
+}

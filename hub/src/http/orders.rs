@@ -1,0 +1,231 @@
+//! `GET /v1/orders` and `GET /v1/orders/{id}`.
+
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tomato_shared::cell::{Cell, RegionId};
+use tomato_shared::event::{self, Actor, CancelReason, Decoded, PaymentMethod};
+use tomato_shared::id::{DriverId, OrderId, RestaurantId, UserId};
+use tomato_shared::money::Currency;
+use tomato_shared::order::OrderState;
+use tomato_shared::runtime::problem::Problem;
+use tomato_shared::time::UnixMs;
+
+use super::auth::Operator;
+use super::{App, NoQuery, bad_path, bad_query, failed};
+use crate::projections::orders::OrderRow;
+use crate::store::orders::{Filter, Place};
+use crate::store::{StoreFault, events, orders};
+
+/// Orders on a page where the caller does not say, and the most there can be.
+const PAGE: u32 = 50;
+const MAX_PAGE: u32 = 100;
+/// Most events in a timeline. An order has some twenty.
+const MAX_TIMELINE: u32 = 1_000;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    region: Option<String>,
+    status: Option<String>,
+    cursor: Option<String>,
+    limit: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Page {
+    orders: Vec<View>,
+    /// For the next page; `null` on the last.
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct View {
+    id: OrderId,
+    region: RegionId,
+    status: OrderState,
+    version: u32,
+    customer_id: UserId,
+    restaurant_id: RestaurantId,
+    driver_id: Option<DriverId>,
+    payment_method: PaymentMethod,
+    total_minor: i64,
+    refunded_minor: i64,
+    currency: Currency,
+    cell: Cell,
+    placed_at: UnixMs,
+    updated_at: UnixMs,
+    final_at: Option<UnixMs>,
+    cancel_reason: Option<CancelReason>,
+}
+
+impl From<OrderRow> for View {
+    fn from(row: OrderRow) -> Self {
+        Self {
+            id: row.id,
+            region: row.region,
+            status: row.state,
+            version: row.version,
+            customer_id: row.customer_id,
+            restaurant_id: row.restaurant_id,
+            driver_id: row.driver_id,
+            payment_method: row.method,
+            total_minor: row.total_minor,
+            refunded_minor: row.refunded_minor,
+            currency: row.currency,
+            cell: row.cell,
+            placed_at: row.placed_at,
+            updated_at: row.updated_at,
+            final_at: row.final_at,
+            cancel_reason: row.cancel_reason,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Order {
+    #[serde(flatten)]
+    order: View,
+    timeline: Vec<Moment>,
+}
+
+/// One event of an order.
+#[derive(Debug, Serialize)]
+struct Moment {
+    seq: u64,
+    version: Option<u32>,
+    at: UnixMs,
+    /// `null` for events of a node newer than the hub.
+    by: Option<Actor>,
+    #[serde(rename = "type")]
+    name: String,
+    data: Value,
+}
+
+pub(super) async fn list(
+    operator: Operator,
+    State(app): State<App>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<Page>, Problem> {
+    let Query(query) = query.map_err(|rejection| bad_query(&rejection))?;
+    let limit = query.limit.unwrap_or(PAGE);
+    let filter = filter(&operator, &query)?;
+    // One more than wanted tells whether there is a next page.
+    let work = move |conn: &mut rusqlite::Connection| orders::page(conn, &filter, limit + 1);
+    let mut rows = app.readers.run(work).await.map_err(|fault| failed(&fault))?;
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > wanted;
+    rows.truncate(wanted);
+    let next_cursor = rows.last().filter(|_| more).map(|row| {
+        write_cursor(Place {
+            placed_at: row.placed_at,
+            id: row.id,
+        })
+    });
+    Ok(Json(Page {
+        orders: rows.into_iter().map(View::from).collect(),
+        next_cursor,
+    }))
+}
+
+fn filter(operator: &Operator, query: &ListQuery) -> Result<Filter, Problem> {
+    let wrong = |field: &str, message: &str| Err(Problem::bad_request(format!("{field}: {message}")).field(field, message));
+    let mut filter = Filter {
+        regions: operator.regions(),
+        ..Filter::default()
+    };
+    if let Some(name) = &query.region {
+        let Ok(region) = name.parse::<RegionId>() else {
+            return wrong("region", "not a region name");
+        };
+        if !operator.sees(&region) {
+            return Err(Problem::forbidden("your token is not for this region"));
+        }
+        filter.regions = Some([region].into());
+    }
+    if let Some(name) = &query.status {
+        filter.state = OrderState::from_name(name);
+        if filter.state.is_none() {
+            let names: Vec<&str> = OrderState::ALL.iter().map(|state| state.name()).collect();
+            return wrong("status", &format!("want one of {}", names.join(", ")));
+        }
+    }
+    if let Some(text) = &query.cursor {
+        filter.after = read_cursor(text);
+        if filter.after.is_none() {
+            return wrong("cursor", "not a cursor of this list; start again without one");
+        }
+    }
+    if query.limit.is_some_and(|limit| !(1..=MAX_PAGE).contains(&limit)) {
+        return wrong("limit", "want 1 to 100");
+    }
+    Ok(filter)
+}
+
+fn write_cursor(place: Place) -> String {
+    let mut bytes = place.placed_at.0.to_be_bytes().to_vec();
+    bytes.extend(place.id.bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn read_cursor(text: &str) -> Option<Place> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let (placed_at, id) = bytes.split_first_chunk()?;
+    Some(Place {
+        placed_at: UnixMs(i64::from_be_bytes(*placed_at)),
+        id: OrderId::from_bytes(id.try_into().ok()?),
+    })
+}
+
+pub(super) async fn read(
+    operator: Operator,
+    State(app): State<App>,
+    path: Result<Path<String>, PathRejection>,
+    query: Result<Query<NoQuery>, QueryRejection>,
+) -> Result<Json<Order>, Problem> {
+    query.map_err(|rejection| bad_query(&rejection))?;
+    let Path(text) = path.map_err(bad_path)?;
+    let missing = || Problem::not_found("there is no such order, or it is not in your regions");
+    // What is not an id cannot be an order's.
+    let id: OrderId = text.parse().map_err(|_| missing())?;
+    let work = move |conn: &mut rusqlite::Connection| -> Result<_, StoreFault> {
+        let tx = conn.transaction()?;
+        let Some(row) = orders::load(&tx, id)? else {
+            return Ok(None);
+        };
+        let payloads = events::of_order(&tx, &row.region, id, MAX_TIMELINE)?;
+        Ok(Some((row, payloads)))
+    };
+    let found = app.readers.run(work).await.map_err(|fault| failed(&fault))?;
+    let (row, payloads) = found.filter(|(row, _)| operator.sees(&row.region)).ok_or_else(missing)?;
+    Ok(Json(Order {
+        order: View::from(row),
+        timeline: payloads.iter().filter_map(|payload| moment(payload)).collect(),
+    }))
+}
+
+/// An event as the timeline shows it. What is stored was decoded before, so nothing is left out.
+fn moment(payload: &[u8]) -> Option<Moment> {
+    Some(match event::decode(payload).ok()? {
+        Decoded::Known(envelope) => Moment {
+            seq: envelope.seq,
+            version: envelope.order.map(|order| order.version),
+            at: envelope.at,
+            by: Some(envelope.by),
+            name: envelope.event.name().to_owned(),
+            data: serde_json::to_value(&envelope.event).ok()?.get_mut("data").map_or(Value::Null, Value::take),
+        },
+        Decoded::Unknown(header) => Moment {
+            seq: header.seq,
+            version: header.order.map(|order| order.version),
+            at: header.at,
+            by: None,
+            name: header.event.name,
+            data: Value::Null,
+        },
+    })
+}

@@ -1,0 +1,215 @@
+use rusqlite::Connection;
+use serde::Serialize;
+
+use super::*;
+use crate::life::{START, TOTAL_MINOR, Talker, created};
+
+const NOW: UnixMs = UnixMs(1_763_886_700_000);
+
+fn store() -> (tempfile::TempDir, Connection) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut conn = crate::store::open(&dir.path().join("hub.db")).unwrap();
+    for region in ["ams", "blr"] {
+        regions::register(&mut conn, &region.parse().unwrap(), &format!("U{region}"), false, NOW).unwrap();
+    }
+    (dir, conn)
+}
+
+fn arrival(region: &str, seq: u64, payload: &[u8]) -> Arrival {
+    Arrival {
+        origin: Origin {
+            region: region.parse().unwrap(),
+            seq,
+        },
+        stream_seq: Some(seq),
+        payload: Bytes::copy_from_slice(payload),
+    }
+}
+
+fn numbered(region: &str, payloads: &[Vec<u8>]) -> Vec<Arrival> {
+    (1..).zip(payloads).map(|(seq, payload)| arrival(region, seq, payload)).collect()
+}
+
+fn run(conn: &mut Connection, arrivals: &[Arrival]) -> Outcome {
+    let batch = Batch {
+        arrivals: arrivals.to_vec(),
+        position: None,
+    };
+    apply(conn, &batch, NOW).unwrap()
+}
+
+fn dump(conn: &Connection) -> Vec<String> {
+    ["events", "orders", "region_totals", "region_money", "click_to_door", "cursors"]
+        .iter()
+        .flat_map(|table| {
+            let mut statement = conn.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();
+            let width = statement.column_count();
+            let rows = statement.query_map([], |row| {
+                Ok((0..width).map(|place| format!("{:?} ", row.get_ref(place).unwrap())).collect::<String>())
+            });
+            rows.unwrap().map(Result::unwrap).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+#[test]
+fn batches_of_any_size_give_the_same_rows() {
+    let mut talker = Talker::new("blr");
+    let payloads: Vec<_> = (0..10).flat_map(|n| talker.order(n % 3 != 0, 60_000 * n)).collect();
+    let arrivals = numbered("blr", &payloads);
+    let (_dir, mut whole) = store();
+    run(&mut whole, &arrivals);
+    for size in [1, 3, 8] {
+        let (_dir, mut conn) = store();
+        for chunk in arrivals.chunks(size) {
+            run(&mut conn, chunk);
+            // Everything once more: redelivery changes nothing.
+            assert_eq!(run(&mut conn, chunk).applied, 0);
+        }
+        assert_eq!(dump(&conn), dump(&whole));
+    }
+    let totals = totals::all(&mut whole).unwrap().remove(&talker.region).unwrap();
+    let inr = totals.money[&"INR".parse().unwrap()];
+    assert_eq!((totals.placed, totals.delivered, totals.cancelled, totals.active), (10, 6, 4, 0));
+    assert_eq!((inr.revenue_minor, inr.refunded_minor), (6 * TOTAL_MINOR, 4 * TOTAL_MINOR));
+}
+
+#[test]
+fn gap_holds_its_region_and_no_other() {
+    let (_dir, mut conn) = store();
+    let (blr, ams) = (Talker::new("blr").order(true, 1), Talker::new("ams").order(true, 1));
+    let mut arrivals = numbered("blr", &blr);
+    arrivals.remove(2);
+    arrivals.extend(numbered("ams", &ams));
+    let outcome = run(&mut conn, &arrivals);
+    assert_eq!(outcome.held, BTreeMap::from([("blr".parse().unwrap(), 7)]));
+    assert_eq!(outcome.applied, 2 + 7);
+    let outcome = run(&mut conn, &numbered("blr", &blr));
+    assert_eq!((outcome.applied, outcome.repeated, outcome.held.len()), (5, 2, 0));
+}
+
+#[test]
+fn forged_and_broken_messages_are_quarantined_and_leave_a_gap() {
+    let (_dir, mut conn) = store();
+    let forged = Talker::new("blr").order(true, 1);
+    let honest = Talker::new("ams").order(true, 1);
+    for (payload, reason) in [
+        (forged[0].as_slice(), "names another region than its source"),
+        (honest[1].as_slice(), "names another sequence than its source"),
+        (b"\x00garbage".as_slice(), "not an envelope"),
+    ] {
+        let outcome = run(&mut conn, &[arrival("ams", 1, payload)]);
+        assert_eq!((outcome.applied, outcome.quarantined), (0, 1), "{reason}");
+        assert_eq!(outcome.held, BTreeMap::from([("ams".parse().unwrap(), 1)]));
+        assert_eq!(run(&mut conn, &[arrival("ams", 1, payload)]).quarantined, 0, "kept once");
+        let stored: String = conn
+            .query_row("SELECT reason FROM quarantine ORDER BY id DESC", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(stored, reason);
+    }
+    assert_eq!(run(&mut conn, &numbered("ams", &honest)).applied, 7);
+}
+
+#[test]
+fn quarantine_is_bounded() {
+    let (_dir, conn) = store();
+    let region: RegionId = "ams".parse().unwrap();
+    for seq in 0..1_100 {
+        let refused = Quarantined {
+            region: &region,
+            seq,
+            reason: "not an envelope",
+            payload: &[7; 70_000],
+        };
+        events::quarantine(&conn, refused, NOW).unwrap();
+    }
+    let (rows, longest): (i64, i64) = conn
+        .query_row("SELECT count(*), max(length(payload)) FROM quarantine", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
+    assert_eq!((rows, longest), (1_000, 65_536));
+    conn.execute("DELETE FROM quarantine", []).unwrap();
+}
+
+#[test]
+fn incarnation_rises_with_the_next_sequence_and_never_falls() {
+    let (_dir, mut conn) = store();
+    let mut talker = Talker::new("blr");
+    let mut say = |incarnation, seq: u64| {
+        talker.incarnation = incarnation;
+        talker.seq = seq - 1;
+        let payload = talker.say(None, START, Event::RatingRequested {});
+        arrival("blr", seq, &payload)
+    };
+    assert_eq!(run(&mut conn, &[say(1, 1), say(2, 2)]).applied, 2);
+    let stale = run(&mut conn, &[say(1, 3)]);
+    assert_eq!((stale.applied, stale.quarantined), (0, 1));
+    let again = run(&mut conn, &[say(3, 2)]);
+    assert_eq!((again.repeated, again.moved.len()), (1, 0), "no newer incarnation without the next sequence");
+    assert_eq!(run(&mut conn, &[say(2, 3)]).applied, 1);
+    let cursor = regions::cursors(&conn).unwrap()[&"blr".parse().unwrap()];
+    assert_eq!((cursor.incarnation, cursor.seq), (2, 3));
+}
+
+#[test]
+fn event_of_an_unknown_type_is_kept_in_its_place() {
+    #[derive(Serialize)]
+    struct Newer {
+        region: &'static str,
+        incarnation: u32,
+        seq: u64,
+        at: UnixMs,
+        order: OrderRef,
+        event: serde_json::Value,
+    }
+    let (_dir, mut conn) = store();
+    let mut talker = Talker::new("blr");
+    let order = OrderRef {
+        id: talker.next_order(),
+        version: 1,
+    };
+    let first = talker.say(Some(order), START, created());
+    let newer = Newer {
+        region: "blr",
+        incarnation: 1,
+        seq: 2,
+        at: START,
+        order: OrderRef { version: 2, ..order },
+        event: serde_json::json!({"type": "order.teleported", "data": {"to": "moon"}}),
+    };
+    let second = rmp_serde::to_vec_named(&newer).unwrap();
+    let outcome = run(&mut conn, &numbered("blr", &[first, second]));
+    assert_eq!((outcome.applied, outcome.anomalies), (2, 0));
+    let kept: (String, bool) = conn
+        .query_row("SELECT type, known FROM events WHERE seq = 2", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    assert_eq!(kept, ("order.teleported".to_owned(), false));
+    assert_eq!(orders::load(&conn, order.id).unwrap().unwrap().version, 2);
+}
+
+#[test]
+fn message_of_an_unregistered_region_is_read_again_when_it_registers() {
+    let (_dir, mut conn) = store();
+    let payloads = Talker::new("pnq").order(true, 1);
+    let outcome = run(&mut conn, &numbered("pnq", &payloads));
+    assert_eq!(outcome, Outcome::default());
+    assert_eq!(events::take_passed_by(&conn).unwrap(), None);
+    regions::register(&mut conn, &"pnq".parse().unwrap(), "Upnq", false, NOW).unwrap();
+    assert_eq!(events::take_passed_by(&conn).unwrap(), Some(1));
+    assert_eq!(events::take_passed_by(&conn).unwrap(), None);
+    assert_eq!(run(&mut conn, &numbered("pnq", &payloads)).applied, 7);
+}
+
+#[test]
+fn illegal_step_is_stored_as_an_anomaly() {
+    let (_dir, mut conn) = store();
+    let mut talker = Talker::new("blr");
+    let order = talker.next_order();
+    let rows = [(1, created()), (2, Event::OrderPickedUp { driver_id: tomato_shared::id::Id::from_bytes([6; 16]) })]
+        .map(|(version, event)| talker.say(Some(OrderRef { id: order, version }), START, event));
+    assert_eq!(run(&mut conn, &numbered("blr", &rows)).anomalies, 1);
+    let kind: String = conn.query_row("SELECT kind FROM anomalies", [], |row| row.get(0)).unwrap();
+    assert_eq!(kind, "illegal_step");
+    assert_eq!(totals::all(&mut conn).unwrap()[&talker.region].active, 1);
+}

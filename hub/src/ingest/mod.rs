@@ -1,0 +1,216 @@
+//! Takes in every region's events, exactly once and in order, and tells the regions how far it is.
+//!
+//! ```text
+//! HUB_EVENTS --pull--> batches --apply--> SQLite --> acknowledge, watermark to each region
+//!     ^                   ^
+//!  sources (kept, kicked) +-- repair: rows asked from the node itself, for gaps and silence
+//! ```
+//!
+//! | module | does |
+//! |---|---|
+//! | `pull` | reads the stream, from the stored position on |
+//! | `apply` | one transaction per batch |
+//! | `repair` | asks nodes for what is missing |
+//! | `sources` | keeps the stream's sources equal to the registry, kicks those that sleep |
+//! | here | the one task through which all changes of the database about events pass |
+
+pub(crate) mod apply;
+pub(crate) mod pull;
+pub(crate) mod repair;
+pub(crate) mod sources;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_nats::Client;
+use async_nats::connection::State;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tomato_shared::cell::RegionId;
+use tomato_shared::runtime::shutdown::StopSignal;
+use tomato_shared::subject;
+use tomato_shared::sync::Watermark;
+
+use crate::clock;
+use crate::live::Live;
+use crate::store::regions::{self, Cursor};
+use crate::store::{Pool, StoreFault};
+use apply::{Arrival, Batch, Outcome, apply};
+use pull::Pulled;
+use repair::{Gaps, RepairFault};
+
+/// How often gaps and silence are looked at.
+const LOOK: Duration = Duration::from_millis(250);
+/// How often every region is told its watermark, whether it moved or not.
+const WATERMARK: Duration = Duration::from_secs(2);
+
+/// The one task that applies events.
+#[derive(Debug)]
+pub(crate) struct Applier {
+    store: Pool,
+    client: Client,
+    live: Arc<Live>,
+    gaps: Gaps,
+    cursors: BTreeMap<RegionId, Cursor>,
+    asked: JoinSet<Asked>,
+}
+
+/// A repair request that is over.
+#[derive(Debug)]
+struct Asked {
+    region: RegionId,
+    answer: Result<Vec<Arrival>, RepairFault>,
+}
+
+impl Applier {
+    /// Reads the cursors.
+    pub(crate) async fn new(store: Pool, client: Client, live: Arc<Live>) -> Result<Self, StoreFault> {
+        let cursors = store.run(|conn| regions::cursors(conn)).await?;
+        for (region, cursor) in &cursors {
+            live.register(region);
+            live.advance(region, *cursor, Instant::now());
+        }
+        Ok(Self {
+            store,
+            client,
+            live,
+            gaps: Gaps::default(),
+            cursors,
+            asked: JoinSet::new(),
+        })
+    }
+
+    /// Runs until `stop`. An error means that the database must not be written any more: the process has to end.
+    pub(crate) async fn run(
+        mut self,
+        mut batches: mpsc::Receiver<Pulled>,
+        mut stop: StopSignal,
+    ) -> Result<(), StoreFault> {
+        let mut look = tokio::time::interval(LOOK);
+        let mut watermark = tokio::time::interval(WATERMARK);
+        loop {
+            tokio::select! {
+                () = stop.stopped() => return Ok(()),
+                Some(pulled) = batches.recv() => self.take(pulled).await?,
+                Some(Ok(asked)) = self.asked.join_next() => self.answered(asked).await?,
+                _ = look.tick() => self.look(),
+                _ = watermark.tick() => self.tell(&self.cursors).await,
+            }
+        }
+    }
+
+    async fn take(&mut self, pulled: Pulled) -> Result<(), StoreFault> {
+        self.apply(pulled.batch).await?;
+        // Lost acknowledgements only mean that the messages come again, and are skipped.
+        if let Err(fault) = pulled.last.ack().await {
+            tracing::debug!(%fault, "acknowledgement not sent");
+        }
+        Ok(())
+    }
+
+    async fn apply(&mut self, batch: Batch) -> Result<Outcome, StoreFault> {
+        let batch = Arc::new(batch);
+        let outcome = loop {
+            let work = Arc::clone(&batch);
+            match self.store.run(move |conn| apply(conn, &work, clock::now())).await {
+                Ok(outcome) => break outcome,
+                // `region add` holds the file for longer than the busy timeout: nothing was written, try again.
+                Err(fault) if !fault.is_fatal() => tracing::warn!(%fault, "the database is busy"),
+                Err(fault) => return Err(fault),
+            }
+        };
+        let now = Instant::now();
+        for (region, cursor) in &outcome.moved {
+            self.cursors.insert(region.clone(), *cursor);
+            self.live.advance(region, *cursor, now);
+            if let Some(gap) = self.gaps.reach(region, cursor.seq) {
+                tracing::info!(%region, up_to = gap.wanted_seq, "gap closed");
+                self.live.set_gap(region, None);
+            }
+        }
+        for (region, seq) in &outcome.held {
+            let applied = self.cursors.get(region).map_or(0, |cursor| cursor.seq);
+            if *seq > applied {
+                self.want(region, *seq, "gap");
+            }
+        }
+        self.tell(&outcome.moved).await;
+        Ok(outcome)
+    }
+
+    fn want(&mut self, region: &RegionId, seq: u64, why: &'static str) {
+        if self.gaps.want(region, seq, (Instant::now(), clock::now())) {
+            let from = self.cursors.get(region).map_or(0, |cursor| cursor.seq) + 1;
+            tracing::warn!(%region, from, to = seq, why, "events are missing: asking the node");
+        }
+        self.live.set_gap(region, self.gaps.get(region));
+    }
+
+    /// Starts requests for what is missing.
+    fn look(&mut self) {
+        let now = Instant::now();
+        for (region, state) in self.live.snapshot() {
+            if state.gap.is_none()
+                && let Some(seq) = repair::silent(&state, now)
+            {
+                self.want(&region, seq, "silence");
+            }
+        }
+        for (region, to_seq) in self.gaps.due(now) {
+            let from_seq = self.cursors.get(&region).map_or(0, |cursor| cursor.seq) + 1;
+            let client = self.client.clone();
+            self.asked.spawn(async move {
+                let answer = repair::ask(&client, &region, from_seq, to_seq).await;
+                Asked { region, answer }
+            });
+        }
+    }
+
+    async fn answered(&mut self, asked: Asked) -> Result<(), StoreFault> {
+        let Asked { region, answer } = asked;
+        let problem = match answer {
+            Err(fault) => Some(fault),
+            Ok(arrivals) => {
+                let rows = arrivals.len();
+                let batch = Batch {
+                    arrivals,
+                    position: None,
+                };
+                let outcome = self.apply(batch).await?;
+                tracing::info!(%region, rows, applied = outcome.applied, "rows repaired by the node");
+                // Rows that were all known by now are no fault: the stream was faster.
+                (outcome.applied == 0 && outcome.repeated == 0).then_some(RepairFault::Refused)
+            }
+        };
+        let problem = problem.map(|fault| fault.to_string());
+        if self.gaps.answered(&region, problem.clone(), Instant::now()) {
+            tracing::warn!(%region, problem, "events stay missing; this region waits, the others go on");
+        }
+        self.live.set_gap(&region, self.gaps.get(&region));
+        // The next page at once, not at the next look.
+        if problem.is_none() {
+            self.look();
+        }
+        Ok(())
+    }
+
+    /// Publishes watermarks. While the connection is down nothing is sent: it would only pile up, and be old.
+    async fn tell(&self, cursors: &BTreeMap<RegionId, Cursor>) {
+        if self.client.connection_state() != State::Connected {
+            return;
+        }
+        for (region, cursor) in cursors {
+            let watermark = Watermark {
+                incarnation: cursor.incarnation,
+                seq: cursor.seq,
+            };
+            let Ok(body) = rmp_serde::to_vec_named(&watermark) else {
+                continue;
+            };
+            if let Err(fault) = self.client.publish(subject::watermark(region), body.into()).await {
+                tracing::debug!(%region, %fault, "watermark not sent");
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+use tomato_shared::event::{Decoded, decode};
+use tomato_shared::id::Id;
+use tomato_shared::order::OrderState;
+
+use super::*;
+use crate::life::{START, Talker, created};
+
+fn fold_all(rows: &[Vec<u8>]) -> (Option<OrderRow>, Vec<AnomalyKind>) {
+    let mut row = None;
+    let mut kinds = Vec::new();
+    for bytes in rows {
+        let Decoded::Known(envelope) = decode(bytes).unwrap() else {
+            panic!("known")
+        };
+        let incoming = OrderEvent {
+            region: &envelope.region,
+            order: envelope.order.unwrap(),
+            at: envelope.at,
+            event: Some(&envelope.event),
+        };
+        let (after, found) = fold(row.as_ref(), incoming);
+        row = after;
+        kinds.extend(found.into_iter().map(|anomaly| anomaly.kind));
+    }
+    (row, kinds)
+}
+
+fn at_version(version: u32) -> OrderRef {
+    OrderRef {
+        id: Id::from_bytes([9; 16]),
+        version,
+    }
+}
+
+#[test]
+fn delivered_order_has_driver_and_times() {
+    let (row, anomalies) = fold_all(&Talker::new("blr").order(true, 1_800_000));
+    let row = row.unwrap();
+    assert_eq!(anomalies, []);
+    assert_eq!((row.state, row.version), (OrderState::Delivered, 7));
+    assert_eq!(row.final_at.unwrap() - row.placed_at, tomato_shared::time::DurationMs(1_800_000));
+    assert!(row.driver_id.is_some());
+}
+
+#[test]
+fn cancelled_order_has_reason_and_refund() {
+    let (row, anomalies) = fold_all(&Talker::new("blr").order(false, 5));
+    let row = row.unwrap();
+    assert_eq!(anomalies, []);
+    assert_eq!(
+        (row.state, row.cancel_reason, row.refunded_minor),
+        (OrderState::Cancelled, Some(CancelReason::NoDriver), row.total_minor)
+    );
+    assert_eq!(row.driver_id, None);
+}
+
+#[test]
+fn contradictions_are_noted_and_change_no_state() {
+    let mut talker = Talker::new("blr");
+    let driver_id = Id::from_bytes([6; 16]);
+    let mut rows = vec![
+        talker.say(Some(at_version(1)), START, created()),
+        talker.say(Some(at_version(2)), START, Event::OrderPickedUp { driver_id }),
+        talker.say(Some(at_version(7)), START, Event::RatingRequested {}),
+        talker.say(Some(at_version(8)), START, created()),
+    ];
+    talker.region = "ams".parse().unwrap();
+    rows.push(talker.say(Some(at_version(9)), START, Event::OrderPickedUp { driver_id }));
+    let (row, kinds) = fold_all(&rows);
+    assert_eq!(row.unwrap().state, OrderState::Pending);
+    use AnomalyKind as K;
+    assert_eq!(kinds, [K::IllegalStep, K::VersionGap, K::CreatedTwice, K::ForeignOrder]);
+}
+
+#[test]
+fn order_that_was_never_created_stays_absent() {
+    let mut talker = Talker::new("blr");
+    let rating = talker.say(Some(at_version(4)), START, Event::RatingRequested {});
+    assert_eq!(fold_all(&[rating]), (None, vec![AnomalyKind::UnknownOrder]));
+    let refused = Event::InventoryReservationFailed {
+        restaurant_id: Id::from_bytes([3; 16]),
+        item_id: Id::from_bytes([4; 16]),
+        wanted: 2,
+        left: 1,
+    };
+    let refused = talker.say(Some(at_version(1)), START, refused);
+    assert_eq!(fold_all(&[refused]), (None, vec![]));
+}
+
+#[test]
+fn event_of_a_newer_writer_moves_only_the_version() {
+    let mut talker = Talker::new("blr");
+    let (before, _) = fold_all(&[talker.say(Some(at_version(1)), START, created())]);
+    let incoming = OrderEvent {
+        region: &talker.region,
+        order: at_version(2),
+        at: START,
+        event: None,
+    };
+    let (after, anomalies) = fold(before.as_ref(), incoming);
+    assert_eq!(anomalies, []);
+    let after = after.unwrap();
+    assert_eq!((after.version, after.state), (2, OrderState::Pending));
+}
+
+#[test]
+fn stored_names_are_the_serialised_form() {
+    for reason in [CancelReason::Customer, CancelReason::HoldExpired, CancelReason::DeliveryFailed] {
+        assert_eq!(serde_json::to_value(reason).unwrap(), reason_name(reason));
+    }
+    assert_eq!(serde_json::to_value(PaymentMethod::Cash).unwrap(), method_name(PaymentMethod::Cash));
+}

@@ -1,0 +1,240 @@
+//! The hub's SQLite file: one writing connection, a few reading ones, own migrations.
+//!
+//! Knows tables and rows, nothing of NATS or HTTP. Each submodule owns the statements of some tables.
+
+pub(crate) mod events;
+mod migrate;
+pub(crate) mod orders;
+pub(crate) mod regions;
+#[cfg(test)]
+mod tests;
+pub(crate) mod totals;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tokio::sync::Semaphore;
+
+/// The first release in which the WAL-reset bug is repaired (3.51.3).
+const OLDEST_SQLITE: i32 = 3_051_003;
+/// How long a statement waits for another process (`tomato-hub region add`) to finish its transaction.
+const BUSY: Duration = Duration::from_secs(5);
+/// WAL pages between checkpoints: 32 MiB, so that a batch of 2,000 events does not pay for one.
+const CHECKPOINT_PAGES: i64 = 8_192;
+
+/// The file failed, or is not what it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreFault {
+    /// The file cannot be opened.
+    #[error("cannot open {path}")]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The directory of the file cannot be made.
+    #[error("cannot create the directory of {path}")]
+    Directory {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The linked SQLite has known faults.
+    #[error("SQLite {found} is too old: 3.51.3 or newer is needed")]
+    OldSqlite {
+        /// The linked version.
+        found: &'static str,
+    },
+    /// A setting did not take.
+    #[error("PRAGMA {name} is {found}, not {wanted}")]
+    Pragma {
+        /// Which.
+        name: &'static str,
+        /// What SQLite says.
+        found: String,
+        /// What it was set to.
+        wanted: &'static str,
+    },
+    /// The file was written by a newer program.
+    #[error("the file has schema {found}, this program knows {known}: start the newer program, or restore a backup")]
+    NewerFile {
+        /// `user_version` of the file.
+        found: i64,
+        /// Newest schema of this program.
+        known: i64,
+    },
+    /// A stored value is not what the program wrote.
+    #[error("{table}.{column} holds {found:?}")]
+    Corrupt {
+        /// Where.
+        table: &'static str,
+        /// Where.
+        column: &'static str,
+        /// What was found.
+        found: String,
+    },
+    /// A statement failed.
+    #[error("a statement failed")]
+    Sql(#[from] rusqlite::Error),
+    /// The file is closed: the hub is stopping.
+    #[error("the file is closed")]
+    Closed,
+}
+
+impl StoreFault {
+    /// Whether going on could do harm (full or failing disk, broken file): the process must stop and start again,
+    /// because after a failed commit nobody knows what is in the file.
+    pub(crate) fn is_fatal(&self) -> bool {
+        match self {
+            Self::Sql(fault) => !matches!(
+                fault.sqlite_error_code(),
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+            ),
+            Self::Open { .. }
+            | Self::Directory { .. }
+            | Self::OldSqlite { .. }
+            | Self::Pragma { .. }
+            | Self::NewerFile { .. }
+            | Self::Corrupt { .. }
+            | Self::Closed => true,
+        }
+    }
+}
+
+/// Opens the file for writing, making it and its directory where they are missing, and brings its schema up to date.
+pub(crate) fn open(path: &Path) -> Result<Connection, StoreFault> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(StoreFault::OldSqlite {
+            found: rusqlite::version(),
+        });
+    }
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(|source| StoreFault::Directory {
+            path: path.to_owned(),
+            source,
+        })?;
+    }
+    let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    assert_pragma(&conn, "journal_mode", "wal")?;
+    assert_pragma(&conn, "synchronous", "2")?;
+    assert_pragma(&conn, "foreign_keys", "1")?;
+    migrate::run(&mut conn)?;
+    Ok(conn)
+}
+
+/// Opens the file for reading only.
+fn open_reader(path: &Path) -> Result<Connection, StoreFault> {
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    conn.pragma_update(None, "query_only", true)?;
+    Ok(conn)
+}
+
+fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreFault> {
+    let open = || -> rusqlite::Result<Connection> {
+        let conn = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        conn.busy_timeout(BUSY)?;
+        if mode.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
+            conn.pragma_update(None, "journal_mode", "wal")?;
+        }
+        conn.pragma_update(None, "synchronous", "full")?;
+        conn.pragma_update(None, "foreign_keys", true)?;
+        conn.pragma_update(None, "cache_size", -32_768)?;
+        conn.set_prepared_statement_cache_capacity(64);
+        Ok(conn)
+    };
+    open().map_err(|source| StoreFault::Open {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn assert_pragma(conn: &Connection, name: &'static str, wanted: &'static str) -> Result<(), StoreFault> {
+    let found = conn.pragma_query_value(None, name, |row| {
+        Ok(match row.get_ref(0)? {
+            rusqlite::types::ValueRef::Integer(number) => number.to_string(),
+            rusqlite::types::ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            other @ (rusqlite::types::ValueRef::Null
+            | rusqlite::types::ValueRef::Real(_)
+            | rusqlite::types::ValueRef::Blob(_)) => format!("{other:?}"),
+        })
+    })?;
+    if found == wanted {
+        Ok(())
+    } else {
+        Err(StoreFault::Pragma { name, found, wanted })
+    }
+}
+
+/// Connections that wait for work. Statements run on blocking threads, never on those of the async runtime.
+#[derive(Debug, Clone)]
+pub(crate) struct Pool {
+    idle: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
+    size: u32,
+}
+
+impl Pool {
+    /// The one writing connection.
+    pub(crate) fn writer(path: &Path) -> Result<Self, StoreFault> {
+        Ok(Self::of(vec![open(path)?]))
+    }
+
+    /// `size` >= 1 reading connections to a file that a writer has opened before.
+    pub(crate) fn readers(path: &Path, size: u32) -> Result<Self, StoreFault> {
+        let connections: Result<Vec<_>, _> = (0..size.max(1)).map(|_| open_reader(path)).collect();
+        Ok(Self::of(connections?))
+    }
+
+    fn of(connections: Vec<Connection>) -> Self {
+        let size = u32::try_from(connections.len()).unwrap_or(u32::MAX);
+        Self {
+            permits: Arc::new(Semaphore::new(connections.len())),
+            idle: Arc::new(Mutex::new(connections)),
+            size,
+        }
+    }
+
+    /// Runs `work` on a connection, in order of arrival. `work` runs to its end even if the caller gives up waiting.
+    pub(crate) async fn run<T, F>(&self, work: F) -> Result<T, StoreFault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, StoreFault> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.permits)
+            .acquire_owned()
+            .await
+            .map_err(|_| StoreFault::Closed)?;
+        let idle = Arc::clone(&self.idle);
+        let done = tokio::task::spawn_blocking(move || {
+            let taken = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let mut conn = taken.ok_or(StoreFault::Closed)?;
+            let result = work(&mut conn);
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
+            drop(permit);
+            result
+        });
+        // A panic in `work` has dropped the connection; its transaction is rolled back and the pool is one smaller.
+        done.await.unwrap_or(Err(StoreFault::Closed))
+    }
+
+    /// Waits for running work and closes the connections; later calls of [`Pool::run`] fail with `Closed`.
+    pub(crate) async fn close(&self) {
+        // Fails only if somebody else closes, too.
+        if let Ok(all) = self.permits.acquire_many(self.size).await {
+            all.forget();
+        }
+        self.permits.close();
+        let connections = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        // The last connection that closes copies the WAL into the file; that is I/O, so not here.
+        if tokio::task::spawn_blocking(move || drop(connections)).await.is_err() {
+            tracing::warn!("closing the database failed");
+        }
+    }
+}
