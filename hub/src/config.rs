@@ -168,9 +168,19 @@ impl Validate for HubConfig {
 
 impl Validate for AuthConfig {
     fn validate(&self, faults: &mut Faults) {
-        faults.require(!self.audience.is_empty(), "audience", "is empty", "give what `aud` names");
+        faults.require(
+            !self.audience.is_empty(),
+            "audience",
+            "is empty",
+            "give what `aud` names",
+        );
         let some = !self.issuers.is_empty();
-        faults.require(some, "issuers", "is empty", "add [[auth.issuers]] with issuer and jwks_file");
+        faults.require(
+            some,
+            "issuers",
+            "is empty",
+            "add [[auth.issuers]] with issuer and jwks_file",
+        );
         for (index, issuer) in self.issuers.iter().enumerate() {
             let key = format!("issuers.{index}.issuer");
             faults.require(!issuer.issuer.is_empty(), &key, "is empty", "give what `iss` says");
@@ -183,14 +193,21 @@ impl Validate for StreamConfig {
         faults.range("max_bytes", self.max_bytes, 16 << 20..=1 << 60);
         faults.range("max_age_hours", self.max_age_hours, 1..=87_600);
         let odd = [1, 3, 5].contains(&self.replicas);
-        faults.require(odd, "replicas", format_args!("{} is no majority", self.replicas), "give 1, 3 or 5");
+        faults.require(
+            odd,
+            "replicas",
+            format_args!("{} is no majority", self.replicas),
+            "give 1, 3 or 5",
+        );
     }
 }
 
 impl Validate for EnrolmentConfig {
     fn validate(&self, faults: &mut Faults) {
         for (index, url) in self.leaf_urls.iter().enumerate() {
-            let known = ["nats-leaf://", "tls://", "wss://"].iter().any(|scheme| url.starts_with(scheme));
+            let known = ["nats-leaf://", "tls://", "wss://"]
+                .iter()
+                .any(|scheme| url.starts_with(scheme));
             let problem = format!("{url} is not an address of a leaf port");
             let remedy = "give nats-leaf://host:port, tls://host:port or wss://host:port";
             faults.require(known, &format!("leaf_urls.{index}"), problem, remedy);
@@ -216,7 +233,11 @@ mod tests {
         assert_eq!(config.stream.max_bytes, StreamConfig::default().max_bytes);
         assert_eq!(config.broker, HubBroker::default());
         assert_eq!(config.leaf_urls(), ["nats-leaf://127.0.0.1:7422"]);
-        let config = load(&file, &[("TOMATO__ENROLMENT__LEAF_URLS", "[\"tls://hub.example:7422\"]")]).unwrap();
+        let config = load(
+            &file,
+            &[("TOMATO__ENROLMENT__LEAF_URLS", "[\"tls://hub.example:7422\"]")],
+        )
+        .unwrap();
         assert_eq!(config.leaf_urls(), ["tls://hub.example:7422"]);
     }
 

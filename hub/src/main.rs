@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tomato_hub::Hub;
 use tomato_hub::config::HubConfig;
 use tomato_hub::enrol::{self, Added};
-use tomato_hub::Hub;
 use tomato_shared::cell::RegionId;
 use tomato_shared::runtime::serve::raise_open_files;
 use tomato_shared::runtime::shutdown::{Exit, termination};

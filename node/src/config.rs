@@ -82,7 +82,11 @@ pub struct HttpConfig {
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), readers: 4, limits: ServeLimits::default() }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            readers: 4,
+            limits: ServeLimits::default(),
+        }
     }
 }
 
@@ -102,7 +106,12 @@ pub struct AuthConfig {
 
 impl Default for AuthConfig {
     fn default() -> Self {
-        Self { issuer: String::new(), audience: "tomato".into(), jwks_files: Vec::new(), cache_tokens: 50_000 }
+        Self {
+            issuer: String::new(),
+            audience: "tomato".into(),
+            jwks_files: Vec::new(),
+            cache_tokens: 50_000,
+        }
     }
 }
 
@@ -232,7 +241,10 @@ pub struct PaymentsConfig {
 
 impl Default for PaymentsConfig {
     fn default() -> Self {
-        Self { provider: ProviderKind::Simulated, simulated_delay_ms: 500 }
+        Self {
+            provider: ProviderKind::Simulated,
+            simulated_delay_ms: 500,
+        }
     }
 }
 
@@ -254,7 +266,13 @@ pub struct WriterConfig {
 
 impl Default for WriterConfig {
     fn default() -> Self {
-        Self { batch_max: 512, in_flight_max: 8_192, new_max: 2_048, other_max: 512, outbox_h: 168 }
+        Self {
+            batch_max: 512,
+            in_flight_max: 8_192,
+            new_max: 2_048,
+            other_max: 512,
+            outbox_h: 168,
+        }
     }
 }
 
@@ -270,7 +288,10 @@ pub struct ClockConfig {
 
 impl Default for ClockConfig {
     fn default() -> Self {
-        Self { rate: 1.0, epoch: UnixMs(0) }
+        Self {
+            rate: 1.0,
+            epoch: UnixMs(0),
+        }
     }
 }
 

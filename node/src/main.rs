@@ -16,7 +16,10 @@ use tomato_shared::time::UnixMs;
 type Failure = Box<dyn std::error::Error>;
 
 #[derive(Debug, Parser)]
-#[command(version, about = "One region of Tomato: orders, stock, drivers and payments of a city in one SQLite file")]
+#[command(
+    version,
+    about = "One region of Tomato: orders, stock, drivers and payments of a city in one SQLite file"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -88,7 +91,9 @@ fn main() -> ExitCode {
         Command::Run { config } => run(&config),
         Command::Check { config } => read(&config).map(|_| say("the configuration is well")),
         Command::Token(token) => mint(token),
-        Command::Jwks { key } => SigningKey::load_or_create(&key).map(|key| say(&key.jwks())).map_err(Failure::from),
+        Command::Jwks { key } => SigningKey::load_or_create(&key)
+            .map(|key| say(&key.jwks()))
+            .map_err(Failure::from),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -116,7 +121,11 @@ fn run(path: &Path) -> Result<(), Failure> {
         let node = Node::start(config).await?;
         Ok::<bool, Failure>(node.run(stop).await)
     })?;
-    if well { Ok(()) } else { Err("a part of the node failed; the log says which".into()) }
+    if well {
+        Ok(())
+    } else {
+        Err("a part of the node failed; the log says which".into())
+    }
 }
 
 fn mint(token: Token) -> Result<(), Failure> {

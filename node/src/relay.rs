@@ -88,12 +88,18 @@ impl Relay {
     async fn publish_all(&mut self) -> Result<std::convert::Infallible, Interrupted> {
         let context = jetstream::new(self.client.clone());
         let mut stream = self.stream(&context).await?;
-        let info = stream.info().await.map_err(|error| Interrupted::Broker(error.to_string()))?;
+        let info = stream
+            .info()
+            .await
+            .map_err(|error| Interrupted::Broker(error.to_string()))?;
         let mut last = info.state.last_sequence;
         loop {
             let head = *self.head.borrow_and_update();
             if last > head.seq {
-                return Err(Interrupted::Behind { stream: last, outbox: head.seq });
+                return Err(Interrupted::Behind {
+                    stream: last,
+                    outbox: head.seq,
+                });
             }
             self.published.store(last, Ordering::Relaxed);
             let rows = self.rows(last).await?;
@@ -104,7 +110,6 @@ impl Relay {
             };
             if first.seq != last + 1 {
                 self.skip_to(&stream, first.seq, head).await?;
-                last = first.seq - 1;
             }
             last = publish(&context, &self.region, rows).await?;
         }
@@ -127,16 +132,30 @@ impl Relay {
             first_sequence: Some(self.head.borrow().watermark_seq + 1),
             ..Config::default()
         };
-        context.get_or_create_stream(config).await.map_err(|error| Interrupted::Broker(error.to_string()))
+        context
+            .get_or_create_stream(config)
+            .await
+            .map_err(|error| Interrupted::Broker(error.to_string()))
     }
 
     /// Moves an empty or old stream forward over rows that the hub has and the outbox has not any more.
     async fn skip_to(&self, stream: &Stream, next: u64, head: Head) -> Result<(), Interrupted> {
         if head.watermark_seq + 1 < next {
-            return Err(Interrupted::Gap { wanted: head.watermark_seq + 1, found: next });
+            return Err(Interrupted::Gap {
+                wanted: head.watermark_seq + 1,
+                found: next,
+            });
         }
-        tracing::warn!(next, "the stream has lost events that the hub has; going on behind them");
-        stream.purge().sequence(next).await.map(|_| ()).map_err(|error| Interrupted::Broker(error.to_string()))
+        tracing::warn!(
+            next,
+            "the stream has lost events that the hub has; going on behind them"
+        );
+        stream
+            .purge()
+            .sequence(next)
+            .await
+            .map(|_| ())
+            .map_err(|error| Interrupted::Broker(error.to_string()))
     }
 
     async fn rows(&self, after: u64) -> Result<Vec<outbox::Row>, Interrupted> {
@@ -145,7 +164,9 @@ impl Relay {
             let connection = store::open_read_only(&path).map_err(|error| error.to_string())?;
             outbox::rows(&connection, after, WINDOW).map_err(|error| error.to_string())
         });
-        read.await.map_err(|error| Interrupted::Outbox(error.to_string()))?.map_err(Interrupted::Outbox)
+        read.await
+            .map_err(|error| Interrupted::Outbox(error.to_string()))?
+            .map_err(Interrupted::Outbox)
     }
 }
 
@@ -156,7 +177,10 @@ async fn publish(context: &Context, region: &RegionId, rows: Vec<outbox::Row>) -
     for row in rows {
         let (seq, subject) = (row.seq, subject::event(region, &row.name));
         let headers = headers(&row);
-        let ack = context.publish_with_headers(subject, headers, row.payload.into()).await.map_err(broker)?;
+        let ack = context
+            .publish_with_headers(subject, headers, row.payload.into())
+            .await
+            .map_err(broker)?;
         acks.push((seq, ack));
     }
     let mut last = 0;
@@ -172,7 +196,10 @@ async fn publish(context: &Context, region: &RegionId, rows: Vec<outbox::Row>) -
 
 fn headers(row: &outbox::Row) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(async_nats::header::NATS_EXPECTED_LAST_SEQUENCE, (row.seq - 1).to_string());
+    headers.insert(
+        async_nats::header::NATS_EXPECTED_LAST_SEQUENCE,
+        (row.seq - 1).to_string(),
+    );
     headers.insert(subject::HEADER_SCHEMA, format!("{}/{ENVELOPE_VERSION}", row.name));
     if let Ok(Decoded::Known(envelope)) = decode(&row.payload)
         && let Some(trace) = envelope.trace

@@ -18,6 +18,7 @@ use tomato_shared::time::{DurationMs, UnixMs};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::feed::Feed;
+use crate::feed::totals::Totals;
 use crate::fleet::Fleet;
 use crate::http::{self, App};
 use crate::payments::simulated::Simulated;
@@ -96,7 +97,7 @@ impl Node {
         let clock = Clock::start(config.clock.epoch, config.clock.rate, loaded.head_at);
         let policy = Arc::new(config.policy(meta.quote_key).ok_or(StartError::Config)?);
         let fleet = Arc::new(Fleet::new(DurationMs(config.dispatch.position_age_max_ms)));
-        let feed = Arc::new(Feed::new(loaded.head_seq));
+        let feed = Arc::new(Feed::new(loaded.head_seq, Totals::default()));
         let pending = loaded.tasks.clone();
         let (outlets, inlets) = channels(&feed, &fleet, meta.incarnation, meta.watermark_seq, loaded.head_seq);
         let (writer, writer_end) = writer::start(Start {
@@ -114,31 +115,29 @@ impl Node {
         let broker = Broker::region(region.as_str(), &config.broker, &config.data_dir)?;
         let name = format!("tomato-node {region}");
         let client = nats::connect(&broker.access(), &name, &subject::inbox(&region)).await?;
-        let published = Arc::new(AtomicU64::new(0));
         let mut supervisor = Supervisor::default();
-        let relay = Relay {
-            region: region.clone(),
-            client: client.clone(),
+        let provider = Arc::new(Simulated::new(clock, DurationMs(config.payments.simulated_delay_ms)));
+        let tasks = Tasks {
+            writer: writer.clone(),
+            provider,
+            clock,
             path: path.clone(),
-            head: inlets.head.clone(),
-            published: published.clone(),
+            queue: inlets.tasks,
         };
-        supervisor.spawn("relay", relay.run(supervisor.stop_signal()));
+        supervisor.spawn("tasks", tasks.run(pending, supervisor.stop_signal()));
         let link = Link {
             region: region.clone(),
             public_url: config.region.public_url.clone(),
             client,
             path: path.clone(),
             head: inlets.head.clone(),
-            published: published.clone(),
+            published: Arc::new(AtomicU64::new(0)),
             writer: writer.clone(),
             fleet: fleet.clone(),
             clock,
         };
-        supervisor.spawn("link", link.run(supervisor.stop_signal()));
-        let provider = Arc::new(Simulated::new(clock, DurationMs(config.payments.simulated_delay_ms)));
-        let tasks = Tasks { writer: writer.clone(), provider, clock, path: path.clone(), queue: inlets.tasks };
-        supervisor.spawn("tasks", tasks.run(pending, supervisor.stop_signal()));
+        let published = link.published.clone();
+        tie_to_hub(&mut supervisor, link);
 
         let app = App::new(http::Parts {
             writer: writer.clone(),
@@ -158,10 +157,19 @@ impl Node {
         let mut stop = supervisor.stop_signal();
         let limits = config.http.limits;
         supervisor.spawn("http", async move {
-            serve::serve(listener, router, limits, async move { stop.stopped().await }).await.map(|_| ())
+            serve::serve(listener, router, limits, async move { stop.stopped().await })
+                .await
+                .map(|_| ())
         });
         tracing::info!(%region, %addr, "serving");
-        Ok(Self { addr, region, supervisor, broker, writer, writer_end })
+        Ok(Self {
+            addr,
+            region,
+            supervisor,
+            broker,
+            writer,
+            writer_end,
+        })
     }
 
     /// Where HTTP is served.
@@ -172,7 +180,14 @@ impl Node {
     /// Runs until `shutdown`, or until a part fails. Open requests are answered, what waits for the writer is decided,
     /// then the broker is stopped. `true` where nothing failed.
     pub async fn run(self, shutdown: impl Future<Output = &'static str>) -> bool {
-        let Self { region, supervisor, broker, writer, mut writer_end, .. } = self;
+        let Self {
+            region,
+            supervisor,
+            broker,
+            writer,
+            mut writer_end,
+            ..
+        } = self;
         let shutdown = async {
             tokio::select! {
                 cause = shutdown => cause,
@@ -197,6 +212,19 @@ impl Node {
     }
 }
 
+/// Starts what carries events to the hub and hears from it.
+fn tie_to_hub(supervisor: &mut Supervisor, link: Link) {
+    let relay = Relay {
+        region: link.region.clone(),
+        client: link.client.clone(),
+        path: link.path.clone(),
+        head: link.head.clone(),
+        published: link.published.clone(),
+    };
+    supervisor.spawn("relay", relay.run(supervisor.stop_signal()));
+    supervisor.spawn("link", link.run(supervisor.stop_signal()));
+}
+
 const WRITER_ENDED: &str = "the writer has ended";
 
 /// Remembers why the supervisor was told to stop.
@@ -214,37 +242,58 @@ impl Watched {
     }
 }
 
-fn channels(
-    feed: &Arc<Feed>,
-    fleet: &Arc<Fleet>,
-    incarnation: u32,
-    watermark_seq: u64,
-    seq: u64,
-) -> (Outlets, Inlets) {
+fn channels(feed: &Arc<Feed>, fleet: &Arc<Fleet>, incarnation: u32, watermark_seq: u64, seq: u64) -> (Outlets, Inlets) {
     let (catalogue, catalogue_in) = watch::channel(Arc::default());
-    let head = writer::Head { incarnation, seq, watermark_seq, orders_open: 0, orders_waiting: 0 };
+    let head = writer::Head {
+        incarnation,
+        seq,
+        watermark_seq,
+        orders_open: 0,
+        orders_waiting: 0,
+    };
     let (head, head_in) = watch::channel(head);
     let (tasks, tasks_in) = mpsc::channel(tasks::QUEUE_MAX);
-    let outlets = Outlets { feed: feed.clone(), fleet: fleet.clone(), catalogue, head, tasks };
-    (outlets, Inlets { catalogue: catalogue_in, head: head_in, tasks: tasks_in })
+    let outlets = Outlets {
+        feed: feed.clone(),
+        fleet: fleet.clone(),
+        catalogue,
+        head,
+        tasks,
+    };
+    (
+        outlets,
+        Inlets {
+            catalogue: catalogue_in,
+            head: head_in,
+            tasks: tasks_in,
+        },
+    )
 }
 
 fn verifier(config: &Config) -> Result<Verifier, StartError> {
     let auth = &config.auth;
     let mut issuers = Vec::new();
     for path in &auth.jwks_files {
-        let keys = |reason: String| StartError::Keys { path: path.clone(), reason };
+        let keys = |reason: String| StartError::Keys {
+            path: path.clone(),
+            reason,
+        };
         let document = std::fs::read_to_string(path).map_err(|error| keys(error.to_string()))?;
         let set = JwkSet::parse(&document).map_err(|error: JwkSetError| keys(error.to_string()))?;
-        issuers.push(TrustedIssuer { issuer: auth.issuer.clone(), keys: set });
+        issuers.push(TrustedIssuer {
+            issuer: auth.issuer.clone(),
+            keys: set,
+        });
     }
     Ok(Verifier::new(auth.audience.clone(), issuers, auth.cache_tokens))
 }
 
 fn fresh_key() -> Result<[u8; 32], StartError> {
     let mut key = [0; 32];
-    getrandom::fill(&mut key)
-        .map_err(|error| StartError::System { doing: "drawing a key", source: std::io::Error::other(error.to_string()) })?;
+    getrandom::fill(&mut key).map_err(|error| StartError::System {
+        doing: "drawing a key",
+        source: std::io::Error::other(error.to_string()),
+    })?;
     Ok(key)
 }
 

@@ -85,7 +85,10 @@ impl Tasks {
     }
 
     fn begin(&self, task: Task, calls: &mut JoinSet<TaskKey>, open: &mut BTreeSet<TaskKey>) {
-        let key = TaskKey { kind: task.kind, order_id: task.order_id };
+        let key = TaskKey {
+            kind: task.kind,
+            order_id: task.order_id,
+        };
         if calls.len() >= CALLS_MAX || !open.insert(key) {
             return;
         }

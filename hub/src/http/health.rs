@@ -45,7 +45,9 @@ pub(super) async fn readyz(
     if !database {
         return Err(Problem::unavailable("not_ready", "the database cannot be read", 5));
     }
-    let broker = app.broker.is_some_and(|client| client.connection_state() == Link::Connected);
+    let broker = app
+        .broker
+        .is_some_and(|client| client.connection_state() == Link::Connected);
     let checks = [
         Check {
             name: "database",

@@ -133,7 +133,8 @@ pub(super) async fn list(
 }
 
 fn filter(operator: &Operator, query: &ListQuery) -> Result<Filter, Problem> {
-    let wrong = |field: &str, message: &str| Err(Problem::bad_request(format!("{field}: {message}")).field(field, message));
+    let wrong =
+        |field: &str, message: &str| Err(Problem::bad_request(format!("{field}: {message}")).field(field, message));
     let mut filter = Filter {
         regions: operator.regions(),
         ..Filter::default()
@@ -201,7 +202,9 @@ pub(super) async fn read(
         Ok(Some((row, payloads)))
     };
     let found = app.readers.run(work).await.map_err(|fault| failed(&fault))?;
-    let (row, payloads) = found.filter(|(row, _)| operator.sees(&row.region)).ok_or_else(missing)?;
+    let (row, payloads) = found
+        .filter(|(row, _)| operator.sees(&row.region))
+        .ok_or_else(missing)?;
     Ok(Json(Order {
         order: View::from(row),
         timeline: payloads.iter().filter_map(|payload| moment(payload)).collect(),
@@ -217,7 +220,10 @@ fn moment(payload: &[u8]) -> Option<Moment> {
             at: envelope.at,
             by: Some(envelope.by),
             name: envelope.event.name().to_owned(),
-            data: serde_json::to_value(&envelope.event).ok()?.get_mut("data").map_or(Value::Null, Value::take),
+            data: serde_json::to_value(&envelope.event)
+                .ok()?
+                .get_mut("data")
+                .map_or(Value::Null, Value::take),
         },
         Decoded::Unknown(header) => Moment {
             seq: header.seq,

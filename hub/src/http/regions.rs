@@ -68,10 +68,17 @@ pub(super) async fn list(
 ) -> Result<Json<Regions>, Problem> {
     query.map_err(|rejection| bad_query(&rejection))?;
     let (at, instant) = (clock::now(), Instant::now());
-    let regions = app.live.snapshot().into_iter().filter(|(region, _)| operator.sees(region));
+    let regions = app
+        .live
+        .snapshot()
+        .into_iter()
+        .filter(|(region, _)| operator.sees(region));
     let views = regions.map(|(region, now)| {
         let registered = app.registry.borrow().contains_key(&region);
-        View { registered, ..view(region, now, at, instant) }
+        View {
+            registered,
+            ..view(region, now, at, instant)
+        }
     });
     Ok(Json(Regions {
         at,
@@ -89,7 +96,8 @@ fn view(region: RegionId, now: Now, at: UnixMs, instant: Instant) -> View {
         Some(_) => "down",
     };
     // By the node's own clock up to its heartbeat, by ours from then on.
-    let oldest = |heard: &crate::live::Heard| Some((heard.beat.at - heard.beat.oldest_unsynced_at?).0.max(0) + age(heard));
+    let oldest =
+        |heard: &crate::live::Heard| Some((heard.beat.at - heard.beat.oldest_unsynced_at?).0.max(0) + age(heard));
     let silent = now.source.and_then(|source| source.silent);
     let heard = now.heard.as_ref();
     View {
@@ -97,7 +105,9 @@ fn view(region: RegionId, now: Now, at: UnixMs, instant: Instant) -> View {
         registered: true,
         link,
         heartbeat_age_ms: heard.map(age),
-        incarnation: heard.map_or(0, |heard| heard.beat.incarnation).max(now.cursor.incarnation),
+        incarnation: heard
+            .map_or(0, |heard| heard.beat.incarnation)
+            .max(now.cursor.incarnation),
         head_seq,
         published_seq: heard.map_or(0, |heard| heard.beat.published_seq),
         applied_seq: now.cursor.seq,

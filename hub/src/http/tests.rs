@@ -101,7 +101,12 @@ impl Api {
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let response = self
+            .router
+            .clone()
+            .oneshot(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap();
         let status = response.status();
         let kind = response.headers().get("content-type").cloned();
         let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -153,7 +158,10 @@ async fn overview_adds_up() {
     let api = Api::new();
     let body = api.get("/v1/overview").await;
     let sum = &body["sum"];
-    assert_eq!((&sum["placed"], &sum["delivered"], &sum["cancelled"]), (&13.into(), &9.into(), &4.into()));
+    assert_eq!(
+        (&sum["placed"], &sum["delivered"], &sum["cancelled"]),
+        (&13.into(), &9.into(), &4.into())
+    );
     assert_eq!((&sum["active"], &sum["payment_failed"]), (&0.into(), &0.into()));
     let money = &sum["money"][0];
     assert_eq!(money["currency"], "INR");
@@ -181,11 +189,18 @@ async fn pages_hold_every_order_once_newest_first() {
         path = format!("/v1/orders?limit=5&cursor={cursor}");
     }
     assert_eq!(seen.len(), 13);
-    assert!(seen.windows(2).all(|pair| pair[0] > pair[1]), "all were placed at once: by id");
+    assert!(
+        seen.windows(2).all(|pair| pair[0] > pair[1]),
+        "all were placed at once: by id"
+    );
     let cancelled = api.get("/v1/orders?region=blr&status=CANCELLED").await;
     let orders = cancelled["orders"].as_array().unwrap();
     assert_eq!(orders.len(), 4);
-    assert!(orders.iter().all(|order| order["cancel_reason"] == "no_driver" && order["region"] == "blr"));
+    assert!(
+        orders
+            .iter()
+            .all(|order| order["cancel_reason"] == "no_driver" && order["region"] == "blr")
+    );
     assert_eq!(api.get("/v1/orders?region=pnq").await["orders"], serde_json::json!([]));
 }
 
@@ -200,7 +215,10 @@ async fn order_has_its_timeline() {
     assert_eq!(timeline.len(), 7);
     assert_eq!(timeline[0]["type"], "order.created");
     assert_eq!(timeline[0]["data"]["price"]["total_minor"], TOTAL_MINOR);
-    assert_eq!((&timeline[6]["version"], &timeline[6]["by"]), (&7.into(), &"system".into()));
+    assert_eq!(
+        (&timeline[6]["version"], &timeline[6]["by"]),
+        (&7.into(), &"system".into())
+    );
     assert!(timeline[6]["at"].as_str().unwrap().ends_with('Z'));
 }
 
@@ -209,12 +227,24 @@ async fn regions_say_what_is_missing() {
     let api = Api::new();
     let body = api.get("/v1/regions").await;
     let (ams, blr) = (&body["regions"][0], &body["regions"][1]);
-    assert_eq!((&ams["link"], &ams["missing_events"], &ams["applied_seq"]), (&"never".into(), &0.into(), &7.into()));
-    assert_eq!((&blr["link"], &blr["missing_events"], &blr["head_seq"]), (&"up".into(), &2.into(), &86.into()));
+    assert_eq!(
+        (&ams["link"], &ams["missing_events"], &ams["applied_seq"]),
+        (&"never".into(), &0.into(), &7.into())
+    );
+    assert_eq!(
+        (&blr["link"], &blr["missing_events"], &blr["head_seq"]),
+        (&"up".into(), &2.into(), &86.into())
+    );
     let age = blr["oldest_unsynced_age_ms"].as_i64().unwrap();
     assert!((3_000..60_000).contains(&age), "{age}");
-    assert_eq!((&blr["gap"]["from_seq"], &blr["gap"]["to_seq"]), (&85.into(), &86.into()));
-    assert_eq!((&blr["public_url"], &blr["incarnation"]), (&"http://blr.example".into(), &1.into()));
+    assert_eq!(
+        (&blr["gap"]["from_seq"], &blr["gap"]["to_seq"]),
+        (&85.into(), &86.into())
+    );
+    assert_eq!(
+        (&blr["public_url"], &blr["incarnation"]),
+        (&"http://blr.example".into(), &1.into())
+    );
 }
 
 #[tokio::test]
@@ -255,20 +285,41 @@ async fn only_operators_read_and_only_their_regions() {
     let get = Method::GET;
     for path in ["/v1/overview", "/v1/orders", "/v1/regions", "/v1/orders/x"] {
         assert_eq!(api.ask(get.clone(), path, None).await.0, StatusCode::UNAUTHORIZED);
-        assert_eq!(api.ask(get.clone(), path, Some("a.b.c")).await.0, StatusCode::UNAUTHORIZED);
+        assert_eq!(
+            api.ask(get.clone(), path, Some("a.b.c")).await.0,
+            StatusCode::UNAUTHORIZED
+        );
         let customer = api.token(Role::Customer, None);
-        assert_eq!(api.ask(get.clone(), path, Some(&customer)).await.0, StatusCode::FORBIDDEN);
+        assert_eq!(
+            api.ask(get.clone(), path, Some(&customer)).await.0,
+            StatusCode::FORBIDDEN
+        );
     }
     let blr_order = api.get("/v1/orders?region=blr&limit=1").await["orders"][0]["id"].clone();
     let blr_order = format!("/v1/orders/{}", blr_order.as_str().unwrap());
     let ams = api.token(Role::Operator, Some(&["ams"]));
     let body = api.ask(get.clone(), "/v1/overview", Some(&ams)).await.1;
-    assert_eq!((&body["sum"]["placed"], body["regions"].as_array().unwrap().len()), (&1.into(), 1));
+    assert_eq!(
+        (&body["sum"]["placed"], body["regions"].as_array().unwrap().len()),
+        (&1.into(), 1)
+    );
     let body = api.ask(get.clone(), "/v1/orders", Some(&ams)).await.1;
     assert_eq!(body["orders"].as_array().unwrap().len(), 1);
-    assert_eq!(api.ask(get.clone(), "/v1/regions", Some(&ams)).await.1["regions"].as_array().unwrap().len(), 1);
-    assert_eq!(api.ask(get.clone(), "/v1/orders?region=blr", Some(&ams)).await.0, StatusCode::FORBIDDEN);
-    assert_eq!(api.ask(get.clone(), &blr_order, Some(&ams)).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        api.ask(get.clone(), "/v1/regions", Some(&ams)).await.1["regions"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        api.ask(get.clone(), "/v1/orders?region=blr", Some(&ams)).await.0,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        api.ask(get.clone(), &blr_order, Some(&ams)).await.0,
+        StatusCode::NOT_FOUND
+    );
     let nowhere = api.token(Role::Operator, Some(&[]));
     let body = api.ask(get, "/v1/orders", Some(&nowhere)).await.1;
     assert_eq!(body["orders"], serde_json::json!([]));
@@ -281,6 +332,9 @@ async fn health_needs_no_token_and_no_broker() {
         assert_eq!(api.ask(Method::GET, path, None).await.0, StatusCode::OK, "{path}");
     }
     let (_, body) = api.ask(Method::GET, "/readyz?verbose", None).await;
-    assert_eq!(body["checks"][1], serde_json::json!({"name": "broker", "ok": false, "needed": false}));
+    assert_eq!(
+        body["checks"][1],
+        serde_json::json!({"name": "broker", "ok": false, "needed": false})
+    );
     assert_eq!(api.ask(Method::HEAD, "/livez", None).await.0, StatusCode::OK);
 }

@@ -90,7 +90,11 @@ impl Puller {
     /// Reads until something goes wrong; `Ok` when the applier is gone.
     async fn session(&self) -> Result<(), SessionFault> {
         let connects = self.connects();
-        let stream = self.context.get_stream(HUB_STREAM).await.map_err(nats("the stream cannot be opened"))?;
+        let stream = self
+            .context
+            .get_stream(HUB_STREAM)
+            .await
+            .map_err(nats("the stream cannot be opened"))?;
         let info = stream.cached_info();
         let stream_id = i64::try_from(info.created.unix_timestamp_nanos()).unwrap_or(i64::MAX);
         let start = self.start(stream_id, info.state.last_sequence).await?;
@@ -232,7 +236,11 @@ mod tests {
             (at(30_000), 7, 50_000, Some(25_000), 20_001),
             (at(30_000), 8, 50_000, Some(12), 1),
         ] {
-            assert_eq!(start_sequence(stored, stream_id, last_seq, passed_by), start, "{stored:?} {stream_id}");
+            assert_eq!(
+                start_sequence(stored, stream_id, last_seq, passed_by),
+                start,
+                "{stored:?} {stream_id}"
+            );
         }
     }
 }

@@ -106,7 +106,11 @@ impl Gaps {
     /// Everything up to `seq` is applied. The gap, if that closes it.
     pub(crate) fn reach(&mut self, region: &RegionId, seq: u64) -> Option<Gap> {
         let closed = self.0.get(region).is_some_and(|open| open.gap.wanted_seq <= seq);
-        if closed { self.0.remove(region).map(|open| open.gap) } else { None }
+        if closed {
+            self.0.remove(region).map(|open| open.gap)
+        } else {
+            None
+        }
     }
 
     /// The regions to ask now, each with the last sequence that is wanted; they count as asked.

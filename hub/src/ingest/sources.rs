@@ -65,10 +65,12 @@ impl Keeper {
                 _ = look.tick() => {}
                 Ok(()) = self.registry.changed() => {}
             }
-            let text = match self.keep(&mut kicked).await {
-                Ok(()) => String::new(),
-                Err(fault) => fault.to_string(),
+            // Stopping between the two updates of a kick is as good as a crash there.
+            let kept = tokio::select! {
+                () = stop.stopped() => return Ok(()),
+                kept = self.keep(&mut kicked) => kept,
             };
+            let text = kept.err().map_or_else(String::new, |fault| fault.to_string());
             if text != told {
                 if text.is_empty() {
                     tracing::info!("the hub's stream is in order again");
@@ -95,7 +97,9 @@ impl Keeper {
         self.live.set_sources(&seen);
         let now = Instant::now();
         for (region, state) in self.live.snapshot() {
-            let rested = kicked.get(&region).is_none_or(|at| now.saturating_duration_since(*at) >= KICK_PAUSE);
+            let rested = kicked
+                .get(&region)
+                .is_none_or(|at| now.saturating_duration_since(*at) >= KICK_PAUSE);
             if rested && seen.contains_key(&region) && sleeps(&state, now) {
                 kicked.insert(region.clone(), now);
                 self.kick(&config, &region).await?;
@@ -142,7 +146,15 @@ impl Keeper {
         tracing::info!(%region, "kicking a source that sleeps");
         let mut without = config.clone();
         let name = subject::region_stream(region);
-        without.sources = Some(config.sources.iter().flatten().filter(|one| one.name != name).cloned().collect());
+        without.sources = Some(
+            config
+                .sources
+                .iter()
+                .flatten()
+                .filter(|one| one.name != name)
+                .cloned()
+                .collect(),
+        );
         self.update(&without).await?;
         self.update(config).await
     }
@@ -196,7 +208,9 @@ fn sources_seen(info: &Info, wanted: &BTreeSet<RegionId>) -> BTreeMap<RegionId, 
 /// Whether a region is alive and has published more than the hub has, while its source does not move.
 fn sleeps(region: &Now, now: Instant) -> bool {
     let published = region.heard.as_ref().map_or(0, |heard| heard.beat.published_seq);
-    let silent = region.source.is_some_and(|source| source.silent.is_none_or(|span| span > ASLEEP));
+    let silent = region
+        .source
+        .is_some_and(|source| source.silent.is_none_or(|span| span > ASLEEP));
     let behind = region.behind_for(now).is_some_and(|span| span >= BEHIND);
     silent && behind && published > region.cursor.seq && region.is_fresh(now)
 }

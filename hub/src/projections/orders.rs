@@ -60,23 +60,38 @@ pub(crate) fn fold(before: Option<&OrderRow>, incoming: OrderEvent<'_>) -> (Opti
     let Some(before) = before else {
         let created = incoming.event.and_then(|event| create(event, &incoming));
         if created.is_none() && !tells_of_no_order(incoming.event) {
-            note(AnomalyKind::UnknownOrder, format!("{name} of an order that was never created"));
+            note(
+                AnomalyKind::UnknownOrder,
+                format!("{name} of an order that was never created"),
+            );
         } else if created.is_some() && incoming.order.version != 1 {
-            note(AnomalyKind::VersionGap, format!("created with version {}", incoming.order.version));
+            note(
+                AnomalyKind::VersionGap,
+                format!("created with version {}", incoming.order.version),
+            );
         }
         return (created, found);
     };
     if before.region != *incoming.region {
-        note(AnomalyKind::ForeignOrder, format!("{name} from {}, the order is {}'s", incoming.region, before.region));
+        note(
+            AnomalyKind::ForeignOrder,
+            format!("{name} from {}, the order is {}'s", incoming.region, before.region),
+        );
         return (Some(before.clone()), found);
     }
     if matches!(incoming.event, Some(Event::OrderCreated { .. })) {
-        note(AnomalyKind::CreatedTwice, format!("created again with version {}", incoming.order.version));
+        note(
+            AnomalyKind::CreatedTwice,
+            format!("created again with version {}", incoming.order.version),
+        );
         return (Some(before.clone()), found);
     }
     let mut row = before.clone();
     if incoming.order.version != before.version.saturating_add(1) {
-        note(AnomalyKind::VersionGap, format!("{name} is version {} after {}", incoming.order.version, before.version));
+        note(
+            AnomalyKind::VersionGap,
+            format!("{name} is version {} after {}", incoming.order.version, before.version),
+        );
     }
     row.version = before.version.max(incoming.order.version);
     row.updated_at = before.updated_at.max(incoming.at);
@@ -85,7 +100,10 @@ pub(crate) fn fold(before: Option<&OrderRow>, incoming: OrderEvent<'_>) -> (Opti
     };
     if let Some(step) = event.step() {
         let Some(state) = before.state.step(step) else {
-            note(AnomalyKind::IllegalStep, format!("{name} in state {}", before.state.name()));
+            note(
+                AnomalyKind::IllegalStep,
+                format!("{name} in state {}", before.state.name()),
+            );
             return (Some(row), found);
         };
         row.state = state;

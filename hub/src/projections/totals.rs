@@ -125,7 +125,10 @@ mod tests {
     fn middle_of_a_bucket_is_near_every_value_in_it() {
         for ms in (0..200).chain((200..10_000_000).step_by(997)).chain([i64::MAX]) {
             let middle = middle_ms(bucket(ms));
-            assert!((i128::from(middle) - i128::from(ms)).abs() * 64 <= i128::from(ms), "{ms} -> {middle}");
+            assert!(
+                (i128::from(middle) - i128::from(ms)).abs() * 64 <= i128::from(ms),
+                "{ms} -> {middle}"
+            );
         }
         assert_eq!(bucket(-5), bucket(0));
     }
@@ -133,7 +136,11 @@ mod tests {
     #[test]
     fn buckets_ascend() {
         let numbers: Vec<u32> = (0..100_000).map(bucket).collect();
-        assert!(numbers.windows(2).all(|pair| pair[0] == pair[1] || pair[0] + 1 == pair[1]));
+        assert!(
+            numbers
+                .windows(2)
+                .all(|pair| pair[0] == pair[1] || pair[0] + 1 == pair[1])
+        );
     }
 
     #[test]

@@ -52,9 +52,8 @@ pub(crate) fn of_order(
     id: OrderId,
     limit: u32,
 ) -> Result<Vec<Vec<u8>>, StoreFault> {
-    let mut statement = conn.prepare_cached(
-        "SELECT payload FROM events WHERE order_id = ?1 AND region = ?2 ORDER BY seq LIMIT ?3",
-    )?;
+    let mut statement =
+        conn.prepare_cached("SELECT payload FROM events WHERE order_id = ?1 AND region = ?2 ORDER BY seq LIMIT ?3")?;
     let rows = statement.query_map(params![id.bytes(), region.as_str(), limit], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -93,16 +92,14 @@ pub(crate) fn quarantine(conn: &Connection, refused: Quarantined<'_>, now: UnixM
 
 /// Keeps an anomaly for a person to look at.
 pub(crate) fn note(conn: &Connection, region: &RegionId, seq: u64, anomaly: &Anomaly) -> Result<(), StoreFault> {
-    conn.prepare_cached(
-        "INSERT INTO anomalies (region, seq, order_id, kind, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?
-    .execute(params![
-        region.as_str(),
-        signed(seq),
-        anomaly.order_id.as_ref().map(tomato_shared::id::Id::bytes),
-        anomaly.kind.name(),
-        anomaly.detail
-    ])?;
+    conn.prepare_cached("INSERT INTO anomalies (region, seq, order_id, kind, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![
+            region.as_str(),
+            signed(seq),
+            anomaly.order_id.as_ref().map(tomato_shared::id::Id::bytes),
+            anomaly.kind.name(),
+            anomaly.detail
+        ])?;
     conn.prepare_cached("DELETE FROM anomalies WHERE id <= ?1")?
         .execute([conn.last_insert_rowid() - KEPT_ANOMALIES])?;
     Ok(())
@@ -155,9 +152,8 @@ pub(crate) fn has_passed_by(conn: &Connection) -> Result<bool, StoreFault> {
 /// Forgets the messages that went by of regions that are registered by now, and returns the first of them:
 /// the caller reads the stream again from there.
 pub(crate) fn take_passed_by(conn: &Connection) -> Result<Option<u64>, StoreFault> {
-    let mut statement = conn.prepare_cached(
-        "DELETE FROM passed_by WHERE region IN (SELECT region FROM regions) RETURNING stream_seq",
-    )?;
+    let mut statement =
+        conn.prepare_cached("DELETE FROM passed_by WHERE region IN (SELECT region FROM regions) RETURNING stream_seq")?;
     let rows = statement.query_map([], |row| row.get::<_, i64>(0))?;
     let mut first: Option<i64> = None;
     for row in rows {

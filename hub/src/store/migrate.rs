@@ -63,6 +63,9 @@ mod tests {
     fn newer_file_is_refused() {
         let mut conn = Connection::open_in_memory().unwrap();
         conn.pragma_update(None, "user_version", 9_999).unwrap();
-        assert!(matches!(run(&mut conn), Err(StoreFault::NewerFile { found: 9_999, .. })));
+        assert!(matches!(
+            run(&mut conn),
+            Err(StoreFault::NewerFile { found: 9_999, .. })
+        ));
     }
 }

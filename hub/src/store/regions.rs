@@ -113,7 +113,9 @@ pub(crate) struct Cursor {
 /// The cursor of a region that has one.
 pub(crate) fn cursor(conn: &Connection, region: &RegionId) -> Result<Option<Cursor>, StoreFault> {
     let mut statement = conn.prepare_cached("SELECT * FROM cursors WHERE region = ?1")?;
-    let found = statement.query_row([region.as_str()], |row| Ok(read_cursor(row))).optional()?;
+    let found = statement
+        .query_row([region.as_str()], |row| Ok(read_cursor(row)))
+        .optional()?;
     found.transpose()
 }
 

@@ -41,9 +41,7 @@ async fn pool_serves_readers_while_the_writer_works_and_closes() {
     let (a, b, c): (Result<i64, _>, Result<i64, _>, Result<i64, _>) =
         tokio::join!(readers.run(count), readers.run(count), readers.run(count));
     assert_eq!((a.unwrap(), b.unwrap(), c.unwrap()), (1, 1, 1));
-    let refused = readers
-        .run(|conn| Ok(conn.execute("DELETE FROM passed_by", [])?))
-        .await;
+    let refused = readers.run(|conn| Ok(conn.execute("DELETE FROM passed_by", [])?)).await;
     assert!(matches!(refused, Err(StoreFault::Sql(_))));
     readers.close().await;
     writer.close().await;

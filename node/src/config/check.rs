@@ -7,7 +7,12 @@ use super::{Config, Faults, Validate};
 impl Validate for Config {
     fn validate(&self, faults: &mut Faults) {
         let named = !self.data_dir.as_os_str().is_empty();
-        faults.require(named, "data_dir", "is missing", "name a directory that the node may write to");
+        faults.require(
+            named,
+            "data_dir",
+            "is missing",
+            "name a directory that the node may write to",
+        );
         faults.within("region", |faults| self.check_region(faults));
         faults.within("http", |faults| {
             faults.range("readers", self.http.readers, 1..=64);
@@ -30,8 +35,18 @@ impl Validate for Config {
 impl Config {
     fn check_region(&self, faults: &mut Faults) {
         let region = &self.region;
-        faults.require(region.id.is_some(), "id", "is missing", "name the region, as in id = \"blr\"");
-        faults.require(region.currency.is_some(), "currency", "is missing", "give a code as in currency = \"INR\"");
+        faults.require(
+            region.id.is_some(),
+            "id",
+            "is missing",
+            "name the region, as in id = \"blr\"",
+        );
+        faults.require(
+            region.currency.is_some(),
+            "currency",
+            "is missing",
+            "give a code as in currency = \"INR\"",
+        );
         faults.require(
             jiff::tz::TimeZone::get(&region.time_zone).is_ok(),
             "time_zone",
@@ -39,7 +54,12 @@ impl Config {
             "give an IANA name as in time_zone = \"Asia/Kolkata\"",
         );
         let fine = region.cells.iter().any(|cell| cell.0.resolution() > Resolution::Seven);
-        faults.require(!fine, "cells", "holds a cell finer than resolution 7", "give its parent at resolution 7");
+        faults.require(
+            !fine,
+            "cells",
+            "holds a cell finer than resolution 7",
+            "give its parent at resolution 7",
+        );
         faults.require(
             region.cells.is_empty() != region.centre.is_none(),
             "cells",
@@ -48,14 +68,34 @@ impl Config {
         );
         faults.range("rings", region.rings, 0..=40);
         let url = region.public_url.starts_with("http://") || region.public_url.starts_with("https://");
-        faults.require(url, "public_url", "is not an http or https address", "give the address that apps use");
+        faults.require(
+            url,
+            "public_url",
+            "is not an http or https address",
+            "give the address that apps use",
+        );
     }
 
     fn check_auth(&self, faults: &mut Faults) {
-        faults.require(!self.auth.issuer.is_empty(), "issuer", "is missing", "give what iss of your tokens says");
-        faults.require(!self.auth.audience.is_empty(), "audience", "is empty", "give what aud of your tokens says");
+        faults.require(
+            !self.auth.issuer.is_empty(),
+            "issuer",
+            "is missing",
+            "give what iss of your tokens says",
+        );
+        faults.require(
+            !self.auth.audience.is_empty(),
+            "audience",
+            "is empty",
+            "give what aud of your tokens says",
+        );
         let keys = !self.auth.jwks_files.is_empty();
-        faults.require(keys, "jwks_files", "is empty", "name the file with the issuer's public keys");
+        faults.require(
+            keys,
+            "jwks_files",
+            "is empty",
+            "name the file with the issuer's public keys",
+        );
         faults.range("cache_tokens", self.auth.cache_tokens, 0..=1_000_000);
     }
 

@@ -35,7 +35,11 @@ pub struct Simulated {
 impl Simulated {
     /// Answers after `delay` of region time.
     pub fn new(clock: Clock, delay: DurationMs) -> Self {
-        Self { clock, delay, silent_since: Mutex::default() }
+        Self {
+            clock,
+            delay,
+            silent_since: Mutex::default(),
+        }
     }
 
     /// Makes the call of a task. Repeating it is harmless.
@@ -53,7 +57,9 @@ impl Simulated {
     fn authorise(&self, task: &Task) -> Result<PaymentOutcome, NoAnswer> {
         match task.card.as_str() {
             "card_declined" | "card_insufficient_funds" => {
-                return Ok(PaymentOutcome::Declined { code: task.card.clone() });
+                return Ok(PaymentOutcome::Declined {
+                    code: task.card.clone(),
+                });
             }
             "card_timeout" => {
                 let now = self.clock.now();
@@ -66,6 +72,8 @@ impl Simulated {
             }
             _ => {}
         }
-        Ok(PaymentOutcome::Authorised { transaction_id: format!("sim_{}_{}", task.payment_id, task.attempt) })
+        Ok(PaymentOutcome::Authorised {
+            transaction_id: format!("sim_{}_{}", task.payment_id, task.attempt),
+        })
     }
 }

@@ -72,7 +72,10 @@ impl Link {
     }
 
     async fn subscribe(&self, subject: String) -> Result<Subscriber, LinkError> {
-        self.client.subscribe(subject).await.map_err(|error| LinkError(error.to_string()))
+        self.client
+            .subscribe(subject)
+            .await
+            .map_err(|error| LinkError(error.to_string()))
     }
 
     fn watermark(&self, message: &Message) {
@@ -108,7 +111,9 @@ impl Link {
         }
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || {
-            outbox::oldest_at(&store::open_read_only(&path).ok()?, head.watermark_seq).ok().flatten()
+            outbox::oldest_at(&store::open_read_only(&path).ok()?, head.watermark_seq)
+                .ok()
+                .flatten()
         });
         read.await.ok().flatten()
     }
@@ -119,13 +124,25 @@ impl Link {
             Ok(request) => request,
             Err(error) => return tracing::warn!(%error, "the hub's repair request cannot be read"),
         };
-        tracing::info!(from_seq = request.from_seq, to_seq = request.to_seq, "the hub misses events");
+        tracing::info!(
+            from_seq = request.from_seq,
+            to_seq = request.to_seq,
+            "the hub misses events"
+        );
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || {
-            outbox::rows(&store::open_read_only(&path).ok()?, request.from_seq.saturating_sub(1), REPAIR_ROWS_MAX).ok()
+            outbox::rows(
+                &store::open_read_only(&path).ok()?,
+                request.from_seq.saturating_sub(1),
+                REPAIR_ROWS_MAX,
+            )
+            .ok()
         });
         let rows = read.await.ok().flatten().unwrap_or_default();
-        let reply = RepairReply { rows: fitting(rows, request), head_seq: self.head.borrow().seq };
+        let reply = RepairReply {
+            rows: fitting(rows, request),
+            head_seq: self.head.borrow().seq,
+        };
         self.send(reply_to.to_string(), &reply).await;
     }
 

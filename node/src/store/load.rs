@@ -22,7 +22,7 @@ pub struct Loaded {
     pub head_seq: u64,
     /// When that was decided: the region's time never goes behind it.
     pub head_at: UnixMs,
-    /// Calls that were committed and not yet answered; further ones are found in their table later.
+    /// Calls that were committed and not yet answered; further ones are found in their table later. further ones are found in their table later.
     pub tasks: Vec<Task>,
 }
 
@@ -65,7 +65,7 @@ pub fn load(connection: &Connection, now: UnixMs) -> Result<Loaded, StoreError> 
         city,
         head_seq,
         head_at,
-        tasks: tasks(connection)?,
+        tasks: tasks(connection, crate::tasks::QUEUE_MAX)?,
     })
 }
 
@@ -81,10 +81,15 @@ pub fn order(connection: &Connection, id: OrderId) -> Result<Option<Order>, Stor
 /// Up to `max` calls that wait to be made, oldest order first.
 pub fn tasks(connection: &Connection, max: usize) -> Result<Vec<Task>, StoreError> {
     let mut tasks = Vec::new();
-    each(connection, "tasks", &format!("SELECT doc FROM tasks ORDER BY subject LIMIT {max}"), |row| {
-        tasks.push(doc("tasks", row, 0)?);
-        Ok(())
-    })?;
+    each(
+        connection,
+        "tasks",
+        &format!("SELECT doc FROM tasks ORDER BY subject LIMIT {max}"),
+        |row| {
+            tasks.push(doc("tasks", row, 0)?);
+            Ok(())
+        },
+    )?;
     Ok(tasks)
 }
 

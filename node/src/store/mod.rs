@@ -160,17 +160,16 @@ const PRAGMAS: [(&str, &str, &str); 5] = [
 
 fn settle_pragmas(connection: &Connection) -> Result<(), StoreError> {
     for (name, set, wanted) in PRAGMAS {
-        let ignore = |_: &rusqlite::Row<'_>| Ok(());
-        connection
-            .pragma_update_and_check(None, name, set, ignore)
-            .or_else(|error| match error {
-                // Some settings answer with a row, others with none.
-                rusqlite::Error::QueryReturnedNoRows => Ok(()),
-                other => Err(StoreError::Sqlite {
+        // Some settings answer with a row, others with none.
+        match connection.pragma_update_and_check(None, name, set, |_| Ok(())) {
+            Ok(()) | Err(rusqlite::Error::QueryReturnedNoRows) => {}
+            Err(source) => {
+                return Err(StoreError::Sqlite {
                     doing: "set a PRAGMA",
-                    source: other,
-                }),
-            })?;
+                    source,
+                });
+            }
+        }
         let found: rusqlite::types::Value = connection
             .pragma_query_value(None, name, |row| row.get(0))
             .map_err(StoreError::sqlite("read a PRAGMA"))?;

@@ -17,12 +17,19 @@ pub struct Row {
 /// Up to `max` rows beyond `after`, ascending. Rows that the hub had and that were swept are not there any more.
 pub fn rows(connection: &Connection, after: u64, max: usize) -> rusqlite::Result<Vec<Row>> {
     let sql = "SELECT seq, type, payload FROM outbox WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-    let bounds = params![i64::try_from(after).unwrap_or(i64::MAX), i64::try_from(max).unwrap_or(i64::MAX)];
+    let bounds = params![
+        i64::try_from(after).unwrap_or(i64::MAX),
+        i64::try_from(max).unwrap_or(i64::MAX)
+    ];
     connection
         .prepare_cached(sql)?
         .query_map(bounds, |row| {
             let seq: i64 = row.get(0)?;
-            Ok(Row { seq: u64::try_from(seq).unwrap_or(0), name: row.get(1)?, payload: row.get(2)? })
+            Ok(Row {
+                seq: u64::try_from(seq).unwrap_or(0),
+                name: row.get(1)?,
+                payload: row.get(2)?,
+            })
         })?
         .collect()
 }

@@ -27,7 +27,10 @@ fn arrival(region: &str, seq: u64, payload: &[u8]) -> Arrival {
 }
 
 fn numbered(region: &str, payloads: &[Vec<u8>]) -> Vec<Arrival> {
-    (1..).zip(payloads).map(|(seq, payload)| arrival(region, seq, payload)).collect()
+    (1..)
+        .zip(payloads)
+        .map(|(seq, payload)| arrival(region, seq, payload))
+        .collect()
 }
 
 fn run(conn: &mut Connection, arrivals: &[Arrival]) -> Outcome {
@@ -39,17 +42,26 @@ fn run(conn: &mut Connection, arrivals: &[Arrival]) -> Outcome {
 }
 
 fn dump(conn: &Connection) -> Vec<String> {
-    ["events", "orders", "region_totals", "region_money", "click_to_door", "cursors"]
-        .iter()
-        .flat_map(|table| {
-            let mut statement = conn.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();
-            let width = statement.column_count();
-            let rows = statement.query_map([], |row| {
-                Ok((0..width).map(|place| format!("{:?} ", row.get_ref(place).unwrap())).collect::<String>())
-            });
-            rows.unwrap().map(Result::unwrap).collect::<Vec<_>>()
-        })
-        .collect()
+    [
+        "events",
+        "orders",
+        "region_totals",
+        "region_money",
+        "click_to_door",
+        "cursors",
+    ]
+    .iter()
+    .flat_map(|table| {
+        let mut statement = conn.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();
+        let width = statement.column_count();
+        let rows = statement.query_map([], |row| {
+            Ok((0..width)
+                .map(|place| format!("{:?} ", row.get_ref(place).unwrap()))
+                .collect::<String>())
+        });
+        rows.unwrap().map(Result::unwrap).collect::<Vec<_>>()
+    })
+    .collect()
 }
 
 #[test]
@@ -70,8 +82,14 @@ fn batches_of_any_size_give_the_same_rows() {
     }
     let totals = totals::all(&mut whole).unwrap().remove(&talker.region).unwrap();
     let inr = totals.money[&"INR".parse().unwrap()];
-    assert_eq!((totals.placed, totals.delivered, totals.cancelled, totals.active), (10, 6, 4, 0));
-    assert_eq!((inr.revenue_minor, inr.refunded_minor), (6 * TOTAL_MINOR, 4 * TOTAL_MINOR));
+    assert_eq!(
+        (totals.placed, totals.delivered, totals.cancelled, totals.active),
+        (10, 6, 4, 0)
+    );
+    assert_eq!(
+        (inr.revenue_minor, inr.refunded_minor),
+        (6 * TOTAL_MINOR, 4 * TOTAL_MINOR)
+    );
 }
 
 #[test]
@@ -101,7 +119,11 @@ fn forged_and_broken_messages_are_quarantined_and_leave_a_gap() {
         let outcome = run(&mut conn, &[arrival("ams", 1, payload)]);
         assert_eq!((outcome.applied, outcome.quarantined), (0, 1), "{reason}");
         assert_eq!(outcome.held, BTreeMap::from([("ams".parse().unwrap(), 1)]));
-        assert_eq!(run(&mut conn, &[arrival("ams", 1, payload)]).quarantined, 0, "kept once");
+        assert_eq!(
+            run(&mut conn, &[arrival("ams", 1, payload)]).quarantined,
+            0,
+            "kept once"
+        );
         let stored: String = conn
             .query_row("SELECT reason FROM quarantine ORDER BY id DESC", [], |row| row.get(0))
             .unwrap();
@@ -146,7 +168,11 @@ fn incarnation_rises_with_the_next_sequence_and_never_falls() {
     let stale = run(&mut conn, &[say(1, 3)]);
     assert_eq!((stale.applied, stale.quarantined), (0, 1));
     let again = run(&mut conn, &[say(3, 2)]);
-    assert_eq!((again.repeated, again.moved.len()), (1, 0), "no newer incarnation without the next sequence");
+    assert_eq!(
+        (again.repeated, again.moved.len()),
+        (1, 0),
+        "no newer incarnation without the next sequence"
+    );
     assert_eq!(run(&mut conn, &[say(2, 3)]).applied, 1);
     let cursor = regions::cursors(&conn).unwrap()[&"blr".parse().unwrap()];
     assert_eq!((cursor.incarnation, cursor.seq), (2, 3));
@@ -182,7 +208,9 @@ fn event_of_an_unknown_type_is_kept_in_its_place() {
     let outcome = run(&mut conn, &numbered("blr", &[first, second]));
     assert_eq!((outcome.applied, outcome.anomalies), (2, 0));
     let kept: (String, bool) = conn
-        .query_row("SELECT type, known FROM events WHERE seq = 2", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row("SELECT type, known FROM events WHERE seq = 2", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .unwrap();
     assert_eq!(kept, ("order.teleported".to_owned(), false));
     assert_eq!(orders::load(&conn, order.id).unwrap().unwrap().version, 2);
@@ -206,10 +234,20 @@ fn illegal_step_is_stored_as_an_anomaly() {
     let (_dir, mut conn) = store();
     let mut talker = Talker::new("blr");
     let order = talker.next_order();
-    let rows = [(1, created()), (2, Event::OrderPickedUp { driver_id: tomato_shared::id::Id::from_bytes([6; 16]) })]
-        .map(|(version, event)| talker.say(Some(OrderRef { id: order, version }), START, event));
+    let rows = [
+        (1, created()),
+        (
+            2,
+            Event::OrderPickedUp {
+                driver_id: tomato_shared::id::Id::from_bytes([6; 16]),
+            },
+        ),
+    ]
+    .map(|(version, event)| talker.say(Some(OrderRef { id: order, version }), START, event));
     assert_eq!(run(&mut conn, &numbered("blr", &rows)).anomalies, 1);
-    let kind: String = conn.query_row("SELECT kind FROM anomalies", [], |row| row.get(0)).unwrap();
+    let kind: String = conn
+        .query_row("SELECT kind FROM anomalies", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(kind, "illegal_step");
     assert_eq!(totals::all(&mut conn).unwrap()[&talker.region].active, 1);
 }

@@ -38,7 +38,10 @@ fn delivered_order_has_driver_and_times() {
     let row = row.unwrap();
     assert_eq!(anomalies, []);
     assert_eq!((row.state, row.version), (OrderState::Delivered, 7));
-    assert_eq!(row.final_at.unwrap() - row.placed_at, tomato_shared::time::DurationMs(1_800_000));
+    assert_eq!(
+        row.final_at.unwrap() - row.placed_at,
+        tomato_shared::time::DurationMs(1_800_000)
+    );
     assert!(row.driver_id.is_some());
 }
 
@@ -105,8 +108,15 @@ fn event_of_a_newer_writer_moves_only_the_version() {
 
 #[test]
 fn stored_names_are_the_serialised_form() {
-    for reason in [CancelReason::Customer, CancelReason::HoldExpired, CancelReason::DeliveryFailed] {
+    for reason in [
+        CancelReason::Customer,
+        CancelReason::HoldExpired,
+        CancelReason::DeliveryFailed,
+    ] {
         assert_eq!(serde_json::to_value(reason).unwrap(), reason_name(reason));
     }
-    assert_eq!(serde_json::to_value(PaymentMethod::Cash).unwrap(), method_name(PaymentMethod::Cash));
+    assert_eq!(
+        serde_json::to_value(PaymentMethod::Cash).unwrap(),
+        method_name(PaymentMethod::Cash)
+    );
 }
