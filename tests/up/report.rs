@@ -13,10 +13,14 @@ pub(crate) fn resources(stack: &Stack, tracker: &Tracker, started: Instant) -> S
         .chain(nodes)
         .map(|(name, server)| of_server(&name, server))
         .collect();
+    let first = tracker
+        .first_placed()
+        .map(|first| format!("first order after {:.1} s; ", (first - started).as_secs_f64()));
+    let took = started.elapsed().as_secs_f64();
     format!(
-        "resident memory: {}\ntook {:.0} s\n",
-        memory.join("; "),
-        elapsed.as_secs_f64()
+        "{}all took {took:.0} s\nresident memory: {}\n",
+        first.unwrap_or_default(),
+        memory.join("; ")
     )
 }
 
