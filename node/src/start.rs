@@ -1,14 +1,13 @@
 //! Puts the parts together, in the order in which they need each other, and takes them apart again.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tomato_shared::cell::RegionId;
-use tomato_shared::runtime::jwt::{JwkSet, JwkSetError, TrustedIssuer, Verifier};
+use tomato_shared::runtime::jwt::{self, KeysError};
 use tomato_shared::runtime::nats::{self, Broker, BrokerError};
 use tomato_shared::runtime::serve::{self, BindError};
 use tomato_shared::runtime::shutdown::{Exit, Supervisor};
@@ -35,13 +34,8 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A file of keys.
-    #[error("[auth] jwks_files: {}: {reason}", path.display())]
-    Keys {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// The port.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -85,7 +79,7 @@ impl Node {
     /// # Errors
     /// [`StartError`]; nothing is left running.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let verifier = Arc::new(verifier(&config)?);
+        let verifier = Arc::new(jwt::verifier(&config.auth)?);
         let listener = serve::bind(config.http.listen)?;
         let addr = listener.local_addr().map_err(system("reading the port"))?;
         let region = config.region.id.clone().ok_or(StartError::Config)?;
@@ -139,6 +133,13 @@ impl Node {
         let published = link.published.clone();
         tie_to_hub(&mut supervisor, link);
 
+        let keys = jwt::refresh(
+            config.auth,
+            verifier.clone(),
+            move || clock.wall_seconds(),
+            supervisor.stop_signal(),
+        );
+        supervisor.spawn("keys", keys);
         let app = App::new(http::Parts {
             writer: writer.clone(),
             catalogue: inlets.catalogue,
@@ -268,24 +269,6 @@ fn channels(feed: &Arc<Feed>, fleet: &Arc<Fleet>, incarnation: u32, watermark_se
             tasks: tasks_in,
         },
     )
-}
-
-fn verifier(config: &Config) -> Result<Verifier, StartError> {
-    let auth = &config.auth;
-    let mut issuers = Vec::new();
-    for path in &auth.jwks_files {
-        let keys = |reason: String| StartError::Keys {
-            path: path.clone(),
-            reason,
-        };
-        let document = std::fs::read_to_string(path).map_err(|error| keys(error.to_string()))?;
-        let set = JwkSet::parse(&document).map_err(|error: JwkSetError| keys(error.to_string()))?;
-        issuers.push(TrustedIssuer {
-            issuer: auth.issuer.clone(),
-            keys: set,
-        });
-    }
-    Ok(Verifier::new(auth.audience.clone(), issuers, auth.cache_tokens))
 }
 
 fn fresh_key() -> Result<[u8; 32], StartError> {
