@@ -8,6 +8,7 @@ use tomato_shared::runtime::shutdown::StopSignal;
 
 use crate::clock;
 use crate::config::{AuthConfig, IssuerConfig};
+use crate::fault::Chain;
 
 /// Most verified tokens remembered; operators are few.
 const CACHED_TOKENS: usize = 1_000;
@@ -66,7 +67,7 @@ pub(crate) async fn refresh(
                         tracing::info!(issuer = fresh.issuer, "new token keys");
                     }
                 }
-                Ok(Err(fault)) => tracing::warn!(%fault, "the old token keys stay"),
+                Ok(Err(fault)) => tracing::warn!(fault = %Chain(fault), "the old token keys stay"),
                 Err(fault) => tracing::error!(%fault, "reading token keys failed"),
             }
         }

@@ -84,7 +84,7 @@ pub struct IssuerConfig {
     pub jwks_file: PathBuf,
 }
 
-/// The `[stream]` section. It only matters when the stream is made, that is, at the very first start.
+/// The `[stream]` section. Limits are set at each start; `replicas` only when the stream is made, at the very first.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StreamConfig {
