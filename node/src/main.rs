@@ -1,1 +1,163 @@
-fn main() {}
+//! `tomato-node`: runs one region; checks a configuration; mints tokens for development.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tomato_node::Node;
+use tomato_node::clock::Clock;
+use tomato_node::config::Config;
+use tomato_shared::runtime::config::load;
+use tomato_shared::runtime::jwt::{Claims, Role, SigningKey};
+use tomato_shared::runtime::{shutdown, telemetry};
+use tomato_shared::time::UnixMs;
+
+/// Any failure, on its way to standard error.
+type Failure = Box<dyn std::error::Error>;
+
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about = "One region of Tomato: orders, stock, drivers and payments of a city in one SQLite file"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the region until SIGINT or SIGTERM.
+    Run {
+        /// TOML file; TOMATO__SECTION__KEY variables override it.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Check a configuration and say everything that is wrong with it.
+    Check {
+        /// TOML file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Mint a development token with a local key, made at first use.
+    Token(Token),
+    /// Print the public keys (JWKS) of a local key, made at first use.
+    Jwks {
+        /// File of the private key.
+        #[arg(long)]
+        key: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Token {
+    /// What the bearer may act as.
+    #[arg(long)]
+    role: RoleArg,
+    /// Whose token it is: usr_... for customers, restaurant staff and operators, drv_... for drivers.
+    #[arg(long)]
+    subject: String,
+    /// rst_... of a restaurant's staff.
+    #[arg(long)]
+    restaurant: Option<String>,
+    /// Regions it is good for; all if not given.
+    #[arg(long)]
+    region: Vec<String>,
+    /// File of the private key.
+    #[arg(long)]
+    key: PathBuf,
+    /// Seconds until it expires.
+    #[arg(long, default_value_t = 900)]
+    ttl_s: i64,
+    /// What iss says.
+    #[arg(long, default_value = "tomato-dev")]
+    issuer: String,
+    /// What aud says.
+    #[arg(long, default_value = "tomato")]
+    audience: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RoleArg {
+    Customer,
+    Restaurant,
+    Driver,
+    Operator,
+    Service,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run { config } => run(&config),
+        Command::Check { config } => read(&config).map(|_| say("the configuration is well")),
+        Command::Token(token) => mint(token),
+        Command::Jwks { key } => SigningKey::load_or_create(&key)
+            .map(|key| say(&key.jwks()))
+            .map_err(Failure::from),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Config, Failure> {
+    Ok(load(Some(path), std::env::vars(), "TOMATO")?)
+}
+
+fn run(path: &Path) -> Result<(), Failure> {
+    let config = read(path)?;
+    telemetry::init(&config.log)?;
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        tracing::debug!("a TLS provider was there already");
+    }
+    tomato_shared::runtime::serve::raise_open_files();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let well = runtime.block_on(async {
+        let stop = shutdown::termination()?;
+        let node = Node::start(config).await?;
+        Ok::<bool, Failure>(node.run(stop).await)
+    })?;
+    if well {
+        Ok(())
+    } else {
+        Err("a part of the node failed; the log says which".into())
+    }
+}
+
+fn mint(token: Token) -> Result<(), Failure> {
+    let now_s = Clock::start(UnixMs(0), 1.0, UnixMs(0)).wall_seconds();
+    let claims = Claims {
+        iss: token.issuer,
+        aud: token.audience,
+        sub: token.subject,
+        role: match token.role {
+            RoleArg::Customer => Role::Customer,
+            RoleArg::Restaurant => Role::Restaurant,
+            RoleArg::Driver => Role::Driver,
+            RoleArg::Operator => Role::Operator,
+            RoleArg::Service => Role::Service,
+        },
+        restaurant: token.restaurant,
+        regions: (!token.region.is_empty()).then_some(token.region),
+        iat: now_s,
+        nbf: now_s,
+        exp: now_s.saturating_add(token.ttl_s),
+        jti: String::new(),
+    };
+    say(&SigningKey::load_or_create(&token.key)?.mint(&claims)?);
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command was called for")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "a failed start has no log yet")]
+fn complain(error: &dyn std::error::Error) {
+    eprintln!("tomato-node: {error}");
+}

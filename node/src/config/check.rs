@@ -1,0 +1,121 @@
+//! Faults that types cannot express: each is named, with what to do.
+
+use h3o::Resolution;
+
+use super::{Config, Faults, Validate};
+
+impl Validate for Config {
+    fn validate(&self, faults: &mut Faults) {
+        let named = !self.data_dir.as_os_str().is_empty();
+        faults.require(
+            named,
+            "data_dir",
+            "is missing",
+            "name a directory that the node may write to",
+        );
+        faults.within("region", |faults| self.check_region(faults));
+        faults.within("http", |faults| {
+            faults.range("readers", self.http.readers, 1..=64);
+            faults.within("limits", |faults| self.http.limits.validate(faults));
+        });
+        faults.within("auth", |faults| self.auth.validate(faults));
+        faults.within("broker", |faults| self.broker.validate(faults));
+        faults.within("orders", |faults| self.check_orders(faults));
+        faults.within("fees", |faults| self.check_fees(faults));
+        faults.within("dispatch", |faults| self.check_dispatch(faults));
+        faults.within("payments", |faults| {
+            faults.range("simulated_delay_ms", self.payments.simulated_delay_ms, 0..=60_000);
+        });
+        faults.within("writer", |faults| self.check_writer(faults));
+        faults.within("clock", |faults| faults.range("rate", self.clock.rate, 0.1..=10_000.0));
+        faults.within("log", |faults| self.log.validate(faults));
+    }
+}
+
+impl Config {
+    fn check_region(&self, faults: &mut Faults) {
+        let region = &self.region;
+        faults.require(
+            region.id.is_some(),
+            "id",
+            "is missing",
+            "name the region, as in id = \"blr\"",
+        );
+        faults.require(
+            region.currency.is_some(),
+            "currency",
+            "is missing",
+            "give a code as in currency = \"INR\"",
+        );
+        faults.require(
+            jiff::tz::TimeZone::get(&region.time_zone).is_ok(),
+            "time_zone",
+            format_args!("{:?} is not a time zone", region.time_zone),
+            "give an IANA name as in time_zone = \"Asia/Kolkata\"",
+        );
+        let fine = region.cells.iter().any(|cell| cell.0.resolution() > Resolution::Seven);
+        faults.require(
+            !fine,
+            "cells",
+            "holds a cell finer than resolution 7",
+            "give its parent at resolution 7",
+        );
+        faults.require(
+            region.cells.is_empty() != region.centre.is_none(),
+            "cells",
+            "and centre are both given, or both missing",
+            "give either cells, or centre and rings",
+        );
+        faults.range("rings", region.rings, 0..=40);
+        let url = region.public_url.starts_with("http://") || region.public_url.starts_with("https://");
+        faults.require(
+            url,
+            "public_url",
+            "is not an http or https address",
+            "give the address that apps use",
+        );
+    }
+
+    fn check_orders(&self, faults: &mut Faults) {
+        let orders = &self.orders;
+        faults.range("hold_ms", orders.hold_ms, 10_000..=3_600_000);
+        faults.range("accept_within_ms", orders.accept_within_ms, 10_000..=3_600_000);
+        faults.range("restaurant_radius_m", orders.restaurant_radius_m, 100..=50_000);
+        faults.range("restaurants_asked_max", orders.restaurants_asked_max, 1..=20);
+        faults.range("pending_max", orders.pending_max, 1..=100);
+        faults.range("quote_ttl_ms", orders.quote_ttl_ms, 10_000..=86_400_000);
+        faults.range("rating_after_ms", orders.rating_after_ms, 1_000..=86_400_000);
+        faults.range("idempotency_h", orders.idempotency_h, 24..=720);
+    }
+
+    fn check_fees(&self, faults: &mut Faults) {
+        let fees = &self.fees;
+        faults.range("delivery_base_minor", fees.delivery_base_minor, 0..=1_000_000);
+        faults.range("delivery_per_km_minor", fees.delivery_per_km_minor, 0..=1_000_000);
+        faults.range("service_bp", fees.service_bp, 0..=10_000);
+        faults.range("tax_bp", fees.tax_bp, 0..=10_000);
+        faults.range("items_min_minor", fees.items_min_minor, 0..=1_000_000);
+        faults.range("total_max_minor", fees.total_max_minor, 1..=1_000_000_000_000);
+    }
+
+    fn check_dispatch(&self, faults: &mut Faults) {
+        let dispatch = &self.dispatch;
+        faults.range("radius_m", dispatch.radius_m, 100..=50_000);
+        faults.range("retry_ms", dispatch.retry_ms, 1_000..=600_000);
+        faults.range("offer_ttl_ms", dispatch.offer_ttl_ms, 0..=600_000);
+        faults.range("cancellations_max", dispatch.cancellations_max, 1..=20);
+        faults.range("speed_m_per_min", dispatch.speed_m_per_min, 10..=5_000);
+        faults.range("position_age_max_ms", dispatch.position_age_max_ms, 1_000..=3_600_000);
+        faults.range("orders_per_round", dispatch.orders_per_round, 1..=10_000);
+        faults.range("candidates_max", dispatch.candidates_max, 1..=1_000);
+    }
+
+    fn check_writer(&self, faults: &mut Faults) {
+        let writer = &self.writer;
+        faults.range("batch_max", writer.batch_max, 1..=10_000);
+        faults.range("in_flight_max", writer.in_flight_max, 16..=100_000);
+        faults.range("new_max", writer.new_max, 16..=100_000);
+        faults.range("other_max", writer.other_max, 16..=100_000);
+        faults.range("outbox_h", writer.outbox_h, 1..=8_760);
+    }
+}

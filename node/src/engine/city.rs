@@ -1,0 +1,197 @@
+//! The region's working set in memory: what a decision may look at.
+//!
+//! It mirrors rows of the file: every restaurant, driver and counted stock, and every order that is not over. The
+//! writer loads it at the start and changes it only by [`City::apply`], together with the same rows on disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tomato_shared::id::{DriverId, ItemId, OfferId, OrderId, RestaurantId, UserId};
+use tomato_shared::order::{DeliveryState, OrderState};
+use tomato_shared::time::UnixMs;
+
+use super::draft::Changes;
+use super::model::{Driver, Order, Reservation, ReservationKey, ReservationState, Restaurant, Stock};
+use super::timer::TimerKey;
+
+/// Every restaurant with its menu. Shared with readers as a snapshot; an edit makes a new map of the same rows.
+pub type Catalogue = BTreeMap<RestaurantId, Arc<Restaurant>>;
+
+/// The working set.
+#[derive(Debug, Default)]
+pub struct City {
+    catalogue: Arc<Catalogue>,
+    stock: BTreeMap<(RestaurantId, ItemId), Stock>,
+    orders: BTreeMap<OrderId, Order>,
+    reservations: BTreeMap<ReservationKey, Reservation>,
+    drivers: BTreeMap<DriverId, Driver>,
+    deadlines: BTreeMap<TimerKey, UnixMs>,
+    due: BTreeSet<(UnixMs, TimerKey)>,
+    dispatch_at: Option<UnixMs>,
+    // Derived from the orders above.
+    waiting: BTreeSet<(UnixMs, OrderId)>,
+    offers: BTreeMap<OfferId, OrderId>,
+    pending: BTreeMap<UserId, u32>,
+}
+
+impl City {
+    /// All restaurants.
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+
+    /// Counted stock; `None` for an item that is not counted.
+    pub fn stock(&self, restaurant_id: RestaurantId, item_id: ItemId) -> Option<&Stock> {
+        self.stock.get(&(restaurant_id, item_id))
+    }
+
+    /// An open order, or one that was loaded for the command at hand.
+    pub fn order(&self, id: OrderId) -> Option<&Order> {
+        self.orders.get(&id)
+    }
+
+    /// How many orders are in memory.
+    pub fn orders_open(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// What one order holds or has taken.
+    pub fn reservations(&self, order_id: OrderId) -> impl Iterator<Item = (ReservationKey, Reservation)> + '_ {
+        let first = ReservationKey {
+            order_id,
+            restaurant_id: RestaurantId::from_bytes([0; 16]),
+            item_id: ItemId::from_bytes([0; 16]),
+        };
+        self.reservations
+            .range(first..)
+            .take_while(move |(key, _)| key.order_id == order_id)
+            .map(|(key, reservation)| (*key, *reservation))
+    }
+
+    /// A driver.
+    pub fn driver(&self, id: DriverId) -> Option<&Driver> {
+        self.drivers.get(&id)
+    }
+
+    /// All drivers, by id.
+    pub fn drivers(&self) -> impl Iterator<Item = &Driver> {
+        self.drivers.values()
+    }
+
+    /// The order of an open offer.
+    pub fn order_of_offer(&self, id: OfferId) -> Option<OrderId> {
+        self.offers.get(&id).copied()
+    }
+
+    /// Orders that are ready and have neither driver nor offer, longest waiting first.
+    pub fn waiting(&self) -> impl Iterator<Item = OrderId> + '_ {
+        self.waiting.iter().map(|(_, id)| *id)
+    }
+
+    /// How many wait for a driver.
+    pub fn waiting_len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Unpaid orders of a customer.
+    pub fn pending_orders(&self, customer_id: UserId) -> u32 {
+        self.pending.get(&customer_id).copied().unwrap_or(0)
+    }
+
+    /// The next deadline that has come.
+    pub fn due(&self, now: UnixMs) -> Option<TimerKey> {
+        self.due.first().filter(|(at, _)| *at <= now).map(|(_, key)| *key)
+    }
+
+    /// When the next deadline or dispatch round comes.
+    pub fn next_due(&self) -> Option<UnixMs> {
+        let timer = self.due.first().map(|(at, _)| *at);
+        timer.into_iter().chain(self.dispatch_at).min()
+    }
+
+    /// When the next dispatch round comes.
+    pub fn dispatch_at(&self) -> Option<UnixMs> {
+        self.dispatch_at
+    }
+
+    /// Takes in rows, whether read at the start or just decided.
+    pub fn apply(&mut self, changes: &Changes) {
+        if !changes.restaurants.is_empty() {
+            let catalogue = Arc::make_mut(&mut self.catalogue);
+            catalogue.extend(changes.restaurants.iter().map(|(id, row)| (*id, row.clone())));
+        }
+        self.stock.extend(changes.stock.iter().map(|(key, row)| (*key, *row)));
+        self.drivers
+            .extend(changes.drivers.iter().map(|(id, row)| (*id, row.clone())));
+        for (key, reservation) in &changes.reservations {
+            match reservation.state {
+                ReservationState::Held | ReservationState::Consumed => self.reservations.insert(*key, *reservation),
+                ReservationState::Released | ReservationState::Expired => self.reservations.remove(key),
+            };
+        }
+        for order in changes.orders.values() {
+            self.put_order(order.clone());
+        }
+        for (key, due_at) in &changes.timers {
+            self.set_timer(*key, *due_at);
+        }
+        if let Some(dispatch_at) = changes.dispatch_at {
+            self.dispatch_at = dispatch_at;
+        }
+    }
+
+    /// Takes an order in for the next command only; [`City::forget_final`] drops it again if it is over.
+    pub fn put_order(&mut self, order: Order) {
+        self.unlink(order.id);
+        if order.state == OrderState::Pending {
+            *self.pending.entry(order.customer_id).or_insert(0) += 1;
+        }
+        if let Some(offer) = &order.delivery.offer {
+            self.offers.insert(offer.id, order.id);
+        }
+        if order.state == OrderState::ReadyForPickup && order.delivery.state == DeliveryState::Searching {
+            self.waiting
+                .insert((order.ready_at.unwrap_or(order.placed_at), order.id));
+        }
+        self.orders.insert(order.id, order);
+    }
+
+    /// Drops an order that is over from memory; its row stays on disk.
+    pub fn forget_final(&mut self, id: OrderId) {
+        if !self.orders.get(&id).is_some_and(|order| order.state.is_final()) {
+            return;
+        }
+        self.unlink(id);
+        self.orders.remove(&id);
+        let spent: Vec<_> = self.reservations(id).map(|(key, _)| key).collect();
+        for key in spent {
+            self.reservations.remove(&key);
+        }
+    }
+
+    fn unlink(&mut self, id: OrderId) {
+        let Some(old) = self.orders.get(&id) else { return };
+        if old.state == OrderState::Pending
+            && let Some(count) = self.pending.get_mut(&old.customer_id)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.pending.remove(&old.customer_id);
+            }
+        }
+        if let Some(offer) = &old.delivery.offer {
+            self.offers.remove(&offer.id);
+        }
+        self.waiting.remove(&(old.ready_at.unwrap_or(old.placed_at), id));
+    }
+
+    fn set_timer(&mut self, key: TimerKey, due_at: Option<UnixMs>) {
+        if let Some(old) = self.deadlines.remove(&key) {
+            self.due.remove(&(old, key));
+        }
+        if let Some(at) = due_at {
+            self.deadlines.insert(key, at);
+            self.due.insert((at, key));
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Policy `nearest`: orders that are ready, longest waiting first, each to the nearest free driver within the radius;
+//! what finds none waits for the next round.
+
+use tomato_shared::event::Event;
+use tomato_shared::id::OrderId;
+use tomato_shared::order::{DeliveryState, OrderState};
+
+use super::command::{Answer, Candidate, Refusal, Waiting};
+use super::draft::Draft;
+use super::model::Offer;
+use super::timer::TimerKey;
+use super::{done, driver};
+
+/// One round over the orders that wait.
+pub(super) fn nearest(draft: &mut Draft<'_>, waiting: &[Waiting]) -> Result<Answer, Refusal> {
+    let mut served = 0;
+    for entry in waiting {
+        let id = entry.order_id;
+        let order = draft.order(id)?;
+        if order.state != OrderState::ReadyForPickup || order.delivery.state != DeliveryState::Searching {
+            continue;
+        }
+        match entry
+            .candidates
+            .iter()
+            .find(|candidate| is_willing(draft, id, candidate))
+        {
+            Some(candidate) => {
+                offer(draft, id, candidate)?;
+                served += 1;
+            }
+            // Everybody near has declined: from the next round on they may be asked again.
+            None => draft.order_mut(id)?.delivery.declined.clear(),
+        }
+    }
+    let left = draft.city.waiting_len() > served;
+    draft.changes.dispatch_at = Some(left.then_some(draft.now + draft.policy.dispatch.retry));
+    Ok(done())
+}
+
+fn is_willing(draft: &Draft<'_>, id: OrderId, candidate: &Candidate) -> bool {
+    let who = candidate.driver_id;
+    let fresh = draft
+        .order(id)
+        .is_ok_and(|order| !order.delivery.excluded.contains(&who) && !order.delivery.declined.contains(&who));
+    fresh && candidate.distance_m <= draft.policy.dispatch.radius_m && draft.driver(who).is_ok_and(|row| row.is_free())
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "within the dispatch radius"
+)]
+fn offer(draft: &mut Draft<'_>, id: OrderId, candidate: &Candidate) -> Result<(), Refusal> {
+    let driver_id = candidate.driver_id;
+    if draft.policy.dispatch.offer_ttl.0 <= 0 {
+        return driver::assign(draft, id, driver_id);
+    }
+    let expires_at = draft.now + draft.policy.dispatch.offer_ttl;
+    let offer = Offer {
+        id: draft.ids.id(draft.now),
+        driver_id,
+        distance_m: candidate.distance_m as u32,
+        expires_at,
+    };
+    draft.driver_mut(driver_id)?.offered = Some(id);
+    let delivery = &mut draft.order_mut(id)?.delivery;
+    delivery.state = DeliveryState::Offered;
+    delivery.offer = Some(offer);
+    draft.set_timer(TimerKey::OfferExpiry(id), expires_at);
+    let distance_m = offer.distance_m;
+    draft.tell(
+        id,
+        Event::DriverOffered {
+            offer_id: offer.id,
+            driver_id,
+            distance_m,
+            expires_at,
+        },
+    )
+}

@@ -1,0 +1,196 @@
+//! Who hears of an event. The one place that decides it, for live messages, snapshots and reads.
+
+use tomato_shared::event::Event;
+use tomato_shared::id::{DriverId, RestaurantId};
+
+use crate::engine::model::{By, Order};
+
+/// What a live message is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Name {
+    /// Placed; the payment is awaited.
+    OrderCreated,
+    /// Paid for.
+    OrderConfirmed,
+    /// The provider declined; the end.
+    PaymentFailed,
+    /// For the restaurant: cook this, or say no.
+    NewOrder,
+    /// For the customer: this restaurant is asked.
+    RestaurantAssigned,
+    /// For a restaurant: the order went to another one.
+    OrderWithdrawn,
+    /// It is being cooked.
+    OrderPreparing,
+    /// It waits for its driver.
+    OrderReady,
+    /// For a driver: take this, or say no.
+    NewOffer,
+    /// For a driver: the offer is over.
+    OfferEnded,
+    /// A driver is on the way to the restaurant.
+    DriverAssigned,
+    /// The driver is at the restaurant.
+    DriverArrived,
+    /// The driver gave it back.
+    DriverCancelled,
+    /// The driver has it.
+    OrderPickedUp,
+    /// The customer has it; the end.
+    OrderDelivered,
+    /// Given up; the end.
+    OrderCancelled,
+    /// Money went back.
+    PaymentRefunded,
+    /// How was it?
+    RatingRequested,
+}
+
+/// Whether somebody may read an order.
+pub fn may_read(order: &Order, viewer: By) -> bool {
+    match viewer {
+        By::Customer(id) => order.customer_id == id,
+        // An order that is not paid for is none of the restaurant's business yet.
+        By::Restaurant(id) => order.restaurant_id == id && order.confirmed_at.is_some(),
+        By::Driver(id) => order.delivery.driver_id == Some(id) || offered_to(order, id),
+        By::Operator(_) => true,
+        By::Provider | By::System => false,
+    }
+}
+
+/// Whether an order that is not over belongs into the viewer's snapshot.
+pub fn in_snapshot(order: &Order, viewer: By) -> bool {
+    order.ended_at.is_none() && may_read(order, viewer)
+}
+
+/// Everybody who may have to hear of an event, operators aside. Each kind of party occurs at most once: one event has one
+/// customer, one restaurant and one driver who hear of it.
+pub fn parties(event: &Event, order: &Order) -> [Option<By>; 3] {
+    let driver = driver_of(event).or(order.delivery.driver_id);
+    [
+        Some(By::Customer(order.customer_id)),
+        Some(By::Restaurant(restaurant_of(event).unwrap_or(order.restaurant_id))),
+        driver.map(By::Driver),
+    ]
+}
+
+/// What the event is called for a viewer; `None` where they do not hear of it.
+pub fn name_for(event: &Event, order: &Order, viewer: By) -> Option<Name> {
+    match viewer {
+        By::Customer(id) if id == order.customer_id => for_customer(event),
+        By::Restaurant(id) => for_restaurant(event, order, id),
+        By::Driver(id) => for_driver(event, order, id),
+        By::Operator(_) => plain(event),
+        By::Customer(_) | By::Provider | By::System => None,
+    }
+}
+
+/// Whether the customer may not follow the driver from here on.
+pub fn ends_delivery(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::OrderDelivered { .. } | Event::OrderCancelled { .. } | Event::DriverCancelled { .. }
+    )
+}
+
+/// What the event is called for those who may hear of everything about an order.
+fn plain(event: &Event) -> Option<Name> {
+    match event {
+        Event::OrderCreated { .. } => Some(Name::OrderCreated),
+        Event::OrderConfirmed { .. } => Some(Name::OrderConfirmed),
+        Event::PaymentFailed { .. } => Some(Name::PaymentFailed),
+        Event::PaymentRefunded { .. } => Some(Name::PaymentRefunded),
+        Event::RestaurantAssigned { .. } => Some(Name::RestaurantAssigned),
+        Event::OrderPreparing { .. } => Some(Name::OrderPreparing),
+        Event::OrderReady { .. } => Some(Name::OrderReady),
+        Event::DriverOffered { .. } => Some(Name::NewOffer),
+        Event::DriverOfferEnded { .. } => Some(Name::OfferEnded),
+        Event::DriverAssigned { .. } => Some(Name::DriverAssigned),
+        Event::DriverArrived { .. } => Some(Name::DriverArrived),
+        Event::DriverCancelled { .. } => Some(Name::DriverCancelled),
+        Event::OrderPickedUp { .. } => Some(Name::OrderPickedUp),
+        Event::OrderDelivered { .. } => Some(Name::OrderDelivered),
+        Event::OrderCancelled { .. } => Some(Name::OrderCancelled),
+        Event::RatingRequested {} => Some(Name::RatingRequested),
+        // Told by the message that follows it in the same breath, or by none.
+        Event::InventoryReserved { .. }
+        | Event::InventoryReservationFailed { .. }
+        | Event::InventoryReleased { .. }
+        | Event::PaymentCompleted { .. }
+        | Event::PaymentCaptured { .. }
+        | Event::RestaurantDeclined { .. }
+        | Event::RestaurantAssignmentFailed { .. }
+        | Event::DeliveryFailed { .. }
+        | Event::DriverStatusChanged { .. }
+        | Event::RestaurantUpdated { .. } => None,
+    }
+}
+
+fn for_customer(event: &Event) -> Option<Name> {
+    plain(event).filter(|name| !matches!(name, Name::NewOffer | Name::OfferEnded))
+}
+
+fn for_restaurant(event: &Event, order: &Order, id: RestaurantId) -> Option<Name> {
+    if let Event::RestaurantAssigned { restaurant_id, .. } = event {
+        return (*restaurant_id == id).then_some(Name::NewOrder);
+    }
+    // Where nobody else takes it, the cancellation that follows says so.
+    if let Event::RestaurantDeclined { restaurant_id, .. } = event {
+        return (*restaurant_id == id && order.restaurant_id != id).then_some(Name::OrderWithdrawn);
+    }
+    plain(event)
+        .filter(|name| *name == Name::OrderPreparing || is_way(*name))
+        .filter(|_| may_read(order, By::Restaurant(id)))
+}
+
+fn for_driver(event: &Event, order: &Order, id: DriverId) -> Option<Name> {
+    let concerned = driver_of(event).or(order.delivery.driver_id);
+    // Cooking is not the driver's; readiness is.
+    let theirs = |name: &Name| matches!(name, Name::NewOffer | Name::OfferEnded) || is_way(*name);
+    plain(event).filter(theirs).filter(|_| concerned == Some(id))
+}
+
+/// What restaurant and driver both hear of.
+fn is_way(name: Name) -> bool {
+    matches!(
+        name,
+        Name::OrderReady
+            | Name::DriverAssigned
+            | Name::DriverArrived
+            | Name::DriverCancelled
+            | Name::OrderPickedUp
+            | Name::OrderDelivered
+            | Name::OrderCancelled
+    )
+}
+
+/// The driver an event names.
+fn driver_of(event: &Event) -> Option<DriverId> {
+    if let Event::DriverOffered { driver_id, .. }
+    | Event::DriverOfferEnded { driver_id, .. }
+    | Event::DriverAssigned { driver_id, .. }
+    | Event::DriverArrived { driver_id }
+    | Event::DriverCancelled { driver_id, .. }
+    | Event::OrderPickedUp { driver_id }
+    | Event::OrderDelivered { driver_id, .. }
+    | Event::DeliveryFailed { driver_id, .. } = event
+    {
+        Some(*driver_id)
+    } else {
+        None
+    }
+}
+
+/// The restaurant an event is addressed to, where that may not be the order's any more.
+fn restaurant_of(event: &Event) -> Option<RestaurantId> {
+    if let Event::RestaurantAssigned { restaurant_id, .. } | Event::RestaurantDeclined { restaurant_id, .. } = event {
+        Some(*restaurant_id)
+    } else {
+        None
+    }
+}
+
+fn offered_to(order: &Order, id: DriverId) -> bool {
+    order.delivery.offer.as_ref().is_some_and(|offer| offer.driver_id == id)
+}

@@ -1,0 +1,3 @@
+//! The region's ties to the hub. All of them may be cut; the region goes on.
+
+pub mod link;

@@ -1,0 +1,210 @@
+//! Carries committed events from the outbox into the region's stream, in order, each at the sequence of its row.
+//!
+//! The stream itself is asked where it stands: at the start, and after any error. From there rows are published with
+//! `Nats-Expected-Last-Sequence`, so that a lost tail, a second relay or a message that arrives late cannot put an
+//! event at a wrong place: the server refuses, and the relay asks again where it stands.
+//! Nothing is marked or deleted here; rows go when the hub's watermark has passed them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType, Stream};
+use async_nats::jetstream::{self, Context};
+use tokio::sync::watch;
+use tomato_shared::cell::RegionId;
+use tomato_shared::event::{Decoded, ENVELOPE_VERSION, decode};
+use tomato_shared::runtime::shutdown::StopSignal;
+use tomato_shared::subject;
+
+use crate::store::{self, outbox};
+use crate::writer::Head;
+
+/// Rows published before their acknowledgements are awaited.
+const WINDOW: usize = 500;
+/// Pause after an error.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Longest time without a look at the outbox.
+const IDLE: Duration = Duration::from_secs(2);
+/// How long the stream keeps what the hub has not fetched; beyond it the hub asks the node itself.
+const STREAM_MAX_AGE: Duration = Duration::from_secs(30 * 86_400);
+
+/// What the relay works with.
+#[derive(Debug)]
+pub struct Relay {
+    /// The region.
+    pub region: RegionId,
+    /// The region's broker.
+    pub client: async_nats::Client,
+    /// The region's file.
+    pub path: PathBuf,
+    /// Tells of new events.
+    pub head: watch::Receiver<Head>,
+    /// Newest event in the stream, for whoever reports it.
+    pub published: Arc<AtomicU64>,
+}
+
+/// Why a round ended; the next one asks the stream where it stands.
+#[derive(Debug, thiserror::Error)]
+enum Interrupted {
+    #[error("the broker: {0}")]
+    Broker(String),
+    #[error("the outbox: {0}")]
+    Outbox(String),
+    #[error(
+        "the stream is at {stream}, the outbox only at {outbox}: the region's file is older than what it has already \
+         told. Restore a newer copy, or start a new incarnation"
+    )]
+    Behind { stream: u64, outbox: u64 },
+    #[error("row {wanted} is gone from the outbox, the next is {found}: the hub has it, but this stream does not")]
+    Gap { wanted: u64, found: u64 },
+}
+
+impl Relay {
+    /// Runs until told to stop. A broker that is away is waited for.
+    pub async fn run(mut self, mut stop: StopSignal) -> Result<(), std::convert::Infallible> {
+        loop {
+            tokio::select! {
+                () = stop.stopped() => return Ok(()),
+                interrupted = self.round() => tracing::warn!(reason = %interrupted, "relay begins again"),
+            }
+            tokio::select! {
+                () = stop.stopped() => return Ok(()),
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
+    }
+
+    /// Publishes until something goes wrong, and says what.
+    async fn round(&mut self) -> Interrupted {
+        match self.publish_all().await {
+            Ok(never) => match never {},
+            Err(interrupted) => interrupted,
+        }
+    }
+
+    async fn publish_all(&mut self) -> Result<std::convert::Infallible, Interrupted> {
+        let context = jetstream::new(self.client.clone());
+        let mut stream = self.stream(&context).await?;
+        let info = stream
+            .info()
+            .await
+            .map_err(|error| Interrupted::Broker(error.to_string()))?;
+        let mut last = info.state.last_sequence;
+        loop {
+            let head = *self.head.borrow_and_update();
+            if last > head.seq {
+                return Err(Interrupted::Behind {
+                    stream: last,
+                    outbox: head.seq,
+                });
+            }
+            self.published.store(last, Ordering::Relaxed);
+            let rows = self.rows(last).await?;
+            let Some(first) = rows.first() else {
+                // An error means that the writer has ended, and with it this task soon.
+                drop(tokio::time::timeout(IDLE, self.head.changed()).await);
+                continue;
+            };
+            if first.seq != last + 1 {
+                self.skip_to(&stream, first.seq, head).await?;
+            }
+            last = publish(&context, &self.region, rows).await?;
+        }
+    }
+
+    /// The region's stream, created where it does not exist: empty, and so that its first sequence is the first row
+    /// that the hub does not have.
+    async fn stream(&self, context: &Context) -> Result<Stream, Interrupted> {
+        let name = subject::region_stream(&self.region);
+        if let Ok(stream) = context.get_stream(&name).await {
+            return Ok(stream);
+        }
+        let config = Config {
+            name,
+            subjects: vec![subject::events(&self.region)],
+            storage: StorageType::File,
+            discard: DiscardPolicy::Old,
+            max_age: STREAM_MAX_AGE,
+            allow_direct: true,
+            first_sequence: Some(self.head.borrow().watermark_seq + 1),
+            ..Config::default()
+        };
+        context
+            .get_or_create_stream(config)
+            .await
+            .map_err(|error| Interrupted::Broker(error.to_string()))
+    }
+
+    /// Moves an empty or old stream forward over rows that the hub has and the outbox has not any more.
+    async fn skip_to(&self, stream: &Stream, next: u64, head: Head) -> Result<(), Interrupted> {
+        if head.watermark_seq + 1 < next {
+            return Err(Interrupted::Gap {
+                wanted: head.watermark_seq + 1,
+                found: next,
+            });
+        }
+        tracing::warn!(
+            next,
+            "the stream has lost events that the hub has; going on behind them"
+        );
+        stream
+            .purge()
+            .sequence(next)
+            .await
+            .map(|_| ())
+            .map_err(|error| Interrupted::Broker(error.to_string()))
+    }
+
+    async fn rows(&self, after: u64) -> Result<Vec<outbox::Row>, Interrupted> {
+        let path = self.path.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let connection = store::open_read_only(&path).map_err(|error| error.to_string())?;
+            outbox::rows(&connection, after, WINDOW).map_err(|error| error.to_string())
+        });
+        read.await
+            .map_err(|error| Interrupted::Outbox(error.to_string()))?
+            .map_err(Interrupted::Outbox)
+    }
+}
+
+/// Publishes rows in one window and returns the last sequence. Every acknowledgement must name its row.
+async fn publish(context: &Context, region: &RegionId, rows: Vec<outbox::Row>) -> Result<u64, Interrupted> {
+    let broker = |error: jetstream::context::PublishError| Interrupted::Broker(error.to_string());
+    let mut acks = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (seq, subject) = (row.seq, subject::event(region, &row.name));
+        let headers = headers(&row);
+        let ack = context
+            .publish_with_headers(subject, headers, row.payload.into())
+            .await
+            .map_err(broker)?;
+        acks.push((seq, ack));
+    }
+    let mut last = 0;
+    for (seq, ack) in acks {
+        let ack = ack.await.map_err(broker)?;
+        if ack.sequence != seq {
+            return Err(Interrupted::Broker(format!("row {seq} was stored as {}", ack.sequence)));
+        }
+        last = seq;
+    }
+    Ok(last)
+}
+
+fn headers(row: &outbox::Row) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        async_nats::header::NATS_EXPECTED_LAST_SEQUENCE,
+        (row.seq - 1).to_string(),
+    );
+    headers.insert(subject::HEADER_SCHEMA, format!("{}/{ENVELOPE_VERSION}", row.name));
+    if let Ok(Decoded::Known(envelope)) = decode(&row.payload)
+        && let Some(trace) = envelope.trace
+    {
+        headers.insert(subject::HEADER_TRACE, trace);
+    }
+    headers
+}

@@ -1,0 +1,201 @@
+//! Reads rows back: the working set at the start, and single orders that are over.
+
+use rusqlite::{Connection, OptionalExtension as _, Row};
+use serde::de::DeserializeOwned;
+use tomato_shared::id::{Id, OrderId};
+use tomato_shared::order::OrderState;
+use tomato_shared::time::UnixMs;
+
+use super::StoreError;
+use crate::engine::city::City;
+use crate::engine::draft::Changes;
+use crate::engine::model::{Driver, Order, Reservation, ReservationKey, ReservationState, Restaurant, Stock};
+use crate::engine::payment::Task;
+use crate::engine::timer::TimerKey;
+
+/// What a start finds.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The working set.
+    pub city: City,
+    /// Sequence of the newest event; 0 in a new file.
+    pub head_seq: u64,
+    /// When that was decided: the region's time never goes behind it.
+    pub head_at: UnixMs,
+    /// Calls that were committed and not yet answered; further ones are found in their table later. further ones are found in their table later.
+    pub tasks: Vec<Task>,
+}
+
+/// Loads everything that is not over.
+pub fn load(connection: &Connection, now: UnixMs) -> Result<Loaded, StoreError> {
+    let mut changes = Changes::default();
+    each(connection, "restaurants", "SELECT doc FROM restaurants", |row| {
+        let restaurant: Restaurant = doc("restaurants", row, 0)?;
+        changes.restaurants.insert(restaurant.id, restaurant.into());
+        Ok(())
+    })?;
+    each(connection, "drivers", "SELECT doc FROM drivers", |row| {
+        let driver: Driver = doc("drivers", row, 0)?;
+        changes.drivers.insert(driver.id, driver);
+        Ok(())
+    })?;
+    each(
+        connection,
+        "orders",
+        "SELECT doc FROM orders WHERE ended_at IS NULL",
+        |row| {
+            let order: Order = doc("orders", row, 0)?;
+            changes.orders.insert(order.id, order);
+            Ok(())
+        },
+    )?;
+    load_stock(connection, &mut changes)?;
+    load_timers(connection, &mut changes)?;
+    if changes
+        .orders
+        .values()
+        .any(|order| order.state == OrderState::ReadyForPickup)
+    {
+        changes.dispatch_at = Some(Some(now));
+    }
+    let mut city = City::default();
+    city.apply(&changes);
+    let (head_seq, head_at) = head(connection)?;
+    Ok(Loaded {
+        city,
+        head_seq,
+        head_at,
+        tasks: tasks(connection, crate::tasks::QUEUE_MAX)?,
+    })
+}
+
+/// One order by id, open or over.
+pub fn order(connection: &Connection, id: OrderId) -> Result<Option<Order>, StoreError> {
+    let text: Option<String> = connection
+        .prepare_cached("SELECT doc FROM orders WHERE id = ?1")
+        .and_then(|mut statement| statement.query_row([id.bytes()], |row| row.get(0)).optional())
+        .map_err(StoreError::sqlite("read an order"))?;
+    text.map(|text| parse("orders", &text)).transpose()
+}
+
+/// Up to `max` calls that wait to be made, oldest order first.
+pub fn tasks(connection: &Connection, max: usize) -> Result<Vec<Task>, StoreError> {
+    let mut tasks = Vec::new();
+    each(
+        connection,
+        "tasks",
+        &format!("SELECT doc FROM tasks ORDER BY subject LIMIT {max}"),
+        |row| {
+            tasks.push(doc("tasks", row, 0)?);
+            Ok(())
+        },
+    )?;
+    Ok(tasks)
+}
+
+fn head(connection: &Connection) -> Result<(u64, UnixMs), StoreError> {
+    let found: Option<(i64, i64)> = connection
+        .query_row("SELECT seq, at FROM outbox ORDER BY seq DESC LIMIT 1", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()
+        .map_err(StoreError::sqlite("read the outbox's head"))?;
+    let (seq, at) = found.unwrap_or((0, 0));
+    Ok((u64::try_from(seq).unwrap_or(0), UnixMs(at)))
+}
+
+fn load_stock(connection: &Connection, changes: &mut Changes) -> Result<(), StoreError> {
+    each(
+        connection,
+        "stock",
+        "SELECT restaurant_id, item_id, capacity, reserved, sold FROM stock",
+        |row| {
+            let stock = Stock {
+                capacity: cell(row, 2)?,
+                reserved: cell(row, 3)?,
+                sold: cell(row, 4)?,
+            };
+            changes.stock.insert((id(row, 0)?, id(row, 1)?), stock);
+            Ok(())
+        },
+    )?;
+    let live = "SELECT r.order_id, r.restaurant_id, r.item_id, r.quantity, r.state, r.expires_at
+                FROM orders o JOIN reservations r ON r.order_id = o.id
+                WHERE o.ended_at IS NULL AND r.state IN ('held', 'consumed')";
+    each(connection, "reservations", live, |row| {
+        let key = ReservationKey {
+            order_id: id(row, 0)?,
+            restaurant_id: id(row, 1)?,
+            item_id: id(row, 2)?,
+        };
+        let name: String = cell(row, 4)?;
+        let state = ReservationState::from_name(&name).ok_or_else(|| StoreError::Corrupt {
+            table: "reservations",
+            reason: format!("state {name}"),
+        })?;
+        changes.reservations.insert(
+            key,
+            Reservation {
+                quantity: cell(row, 3)?,
+                state,
+                expires_at: UnixMs(cell(row, 5)?),
+            },
+        );
+        Ok(())
+    })
+}
+
+fn load_timers(connection: &Connection, changes: &mut Changes) -> Result<(), StoreError> {
+    each(
+        connection,
+        "timers",
+        "SELECT kind, subject, due_at FROM timers",
+        |row| {
+            let kind: i64 = cell(row, 0)?;
+            let key = TimerKey::from_stored(kind, id(row, 1)?).ok_or_else(|| StoreError::Corrupt {
+                table: "timers",
+                reason: format!("kind {kind}"),
+            })?;
+            changes.timers.insert(key, Some(UnixMs(cell(row, 2)?)));
+            Ok(())
+        },
+    )
+}
+
+fn each(
+    connection: &Connection,
+    table: &'static str,
+    sql: &str,
+    mut take: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let failed = |source| StoreError::Corrupt {
+        table,
+        reason: format!("{source}"),
+    };
+    let mut statement = connection.prepare(sql).map_err(failed)?;
+    let mut rows = statement.query([]).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        take(row)?;
+    }
+    Ok(())
+}
+
+fn cell<T: rusqlite::types::FromSql>(row: &Row<'_>, column: usize) -> Result<T, StoreError> {
+    row.get(column).map_err(StoreError::sqlite("read a column"))
+}
+
+fn id<K: tomato_shared::id::Kind>(row: &Row<'_>, column: usize) -> Result<Id<K>, StoreError> {
+    Ok(Id::from_bytes(cell(row, column)?))
+}
+
+fn doc<T: DeserializeOwned>(table: &'static str, row: &Row<'_>, column: usize) -> Result<T, StoreError> {
+    let text: String = cell(row, column)?;
+    parse(table, &text)
+}
+
+fn parse<T: DeserializeOwned>(table: &'static str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Corrupt {
+        table,
+        reason: error.to_string(),
+    })
+}

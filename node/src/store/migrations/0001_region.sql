@@ -1,0 +1,96 @@
+-- One region. Ids are 16-byte blobs, times milliseconds since 1970, amounts minor units of the region's currency.
+-- `doc` is the whole row as JSON; the columns beside it are what queries and audits look at, written from the same value.
+
+CREATE TABLE meta (
+    key   TEXT NOT NULL PRIMARY KEY,
+    value ANY  NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE restaurants (
+    id   BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    name TEXT NOT NULL,
+    doc  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Counted items only.
+CREATE TABLE stock (
+    restaurant_id BLOB    NOT NULL,
+    item_id       BLOB    NOT NULL,
+    capacity      INTEGER NOT NULL,
+    reserved      INTEGER NOT NULL,
+    sold          INTEGER NOT NULL,
+    PRIMARY KEY (restaurant_id, item_id),
+    CHECK (reserved >= 0 AND sold >= 0 AND reserved + sold <= capacity)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE reservations (
+    order_id      BLOB    NOT NULL,
+    restaurant_id BLOB    NOT NULL,
+    item_id       BLOB    NOT NULL,
+    quantity      INTEGER NOT NULL CHECK (quantity > 0),
+    state         TEXT    NOT NULL CHECK (state IN ('held', 'consumed', 'released', 'expired')),
+    expires_at    INTEGER NOT NULL,
+    PRIMARY KEY (order_id, restaurant_id, item_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE drivers (
+    id     BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    online INTEGER NOT NULL,
+    doc    TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE orders (
+    id            BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    customer_id   BLOB    NOT NULL,
+    restaurant_id BLOB    NOT NULL,
+    driver_id     BLOB,
+    state         TEXT    NOT NULL,
+    version       INTEGER NOT NULL,
+    total_minor   INTEGER NOT NULL,
+    placed_at     INTEGER NOT NULL,
+    ended_at      INTEGER,
+    doc           TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Ids of one customer or restaurant are time-ordered, so these serve "newest first" without a sort.
+CREATE INDEX orders_by_customer ON orders (customer_id, id);
+CREATE INDEX orders_by_restaurant ON orders (restaurant_id, id);
+-- What a start has to load: everything that is not over.
+CREATE INDEX orders_open ON orders (id) WHERE ended_at IS NULL;
+
+CREATE TABLE timers (
+    kind    INTEGER NOT NULL,
+    subject BLOB    NOT NULL,
+    due_at  INTEGER NOT NULL,
+    PRIMARY KEY (kind, subject)
+) STRICT, WITHOUT ROWID;
+
+-- Calls to the outside that have to be made; a row goes in the transaction that records the outcome.
+CREATE TABLE tasks (
+    kind    INTEGER NOT NULL,
+    subject BLOB    NOT NULL,
+    doc     TEXT    NOT NULL,
+    PRIMARY KEY (kind, subject)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE idempotency (
+    key         BLOB    NOT NULL PRIMARY KEY CHECK (length(key) = 16),
+    fingerprint BLOB    NOT NULL,
+    status      INTEGER NOT NULL,
+    body        BLOB    NOT NULL,
+    created_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_by_age ON idempotency (created_at);
+
+-- Row id == sequence in the region's stream: gapless, assigned by the writer, never reused.
+CREATE TABLE outbox (
+    seq           INTEGER PRIMARY KEY,
+    at            INTEGER NOT NULL,
+    type          TEXT    NOT NULL,
+    order_id      BLOB,
+    order_version INTEGER,
+    payload       BLOB    NOT NULL
+) STRICT;
+
+CREATE INDEX outbox_by_order ON outbox (order_id, order_version) WHERE order_id IS NOT NULL;

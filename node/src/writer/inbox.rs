@@ -1,0 +1,158 @@
+//! What waits for the writer: one bounded queue per class, emptied in order of class.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::engine::command::Command;
+
+/// How much a command matters when there is too much to do. What was begun comes before what is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Money, and orders under way.
+    InFlight,
+    /// New orders.
+    New,
+    /// Menus, drivers' data, bookkeeping.
+    Other,
+}
+
+impl Class {
+    const COUNT: usize = 3;
+
+    /// The class of a command.
+    pub const fn of(command: &Command) -> Self {
+        match command {
+            Command::PlaceOrder(_) => Self::New,
+            Command::PutRestaurant(_) | Command::PutDriver { .. } | Command::SetOpen { .. } => Self::Other,
+            Command::CancelOrder(_)
+            | Command::AcceptOrder { .. }
+            | Command::RejectOrder(_)
+            | Command::MarkReady(_)
+            | Command::SetOnline { .. }
+            | Command::AcceptOffer(_)
+            | Command::DeclineOffer(_)
+            | Command::Arrive(_)
+            | Command::PickUp(_)
+            | Command::Complete { .. }
+            | Command::FailDelivery { .. }
+            | Command::GiveBack(_)
+            | Command::PaymentOutcome { .. }
+            | Command::TimerDue(_)
+            | Command::Dispatch(_) => Self::InFlight,
+        }
+    }
+}
+
+/// Entries that wait, oldest first within a class.
+#[derive(Debug)]
+pub(super) struct Inbox<T> {
+    state: Mutex<State<T>>,
+    filled: Condvar,
+    bounds: [usize; Class::COUNT],
+}
+
+#[derive(Debug)]
+struct State<T> {
+    queues: [VecDeque<T>; Class::COUNT],
+    closed: bool,
+}
+
+impl<T> Inbox<T> {
+    /// Bounds in the order of [`Class`].
+    pub(super) fn new(bounds: [usize; Class::COUNT]) -> Self {
+        let state = State {
+            queues: std::array::from_fn(|_| VecDeque::new()),
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            filled: Condvar::new(),
+            bounds,
+        }
+    }
+
+    /// Puts an entry in; gives it back where its class is full or the inbox is closed.
+    pub(super) fn push(&self, class: Class, entry: T) -> Result<(), T> {
+        let mut state = self.lock();
+        let queue = &mut state.queues[class as usize];
+        if queue.len() >= self.bounds[class as usize] {
+            return Err(entry);
+        }
+        if state.closed {
+            return Err(entry);
+        }
+        state.queues[class as usize].push_back(entry);
+        drop(state);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Waits until something is there, `wait` is over or the inbox is closed, and takes up to `max` entries.
+    /// `None` once it is closed and empty.
+    pub(super) fn take(&self, max: usize, wait: Duration) -> Option<Vec<T>> {
+        let empty = |state: &mut State<T>| !state.closed && state.queues.iter().all(VecDeque::is_empty);
+        let (mut state, _) = self
+            .filled
+            .wait_timeout_while(self.lock(), wait, empty)
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut taken = Vec::new();
+        for queue in &mut state.queues {
+            let room = max - taken.len();
+            taken.extend(queue.drain(..queue.len().min(room)));
+        }
+        if taken.is_empty() && state.closed {
+            None
+        } else {
+            Some(taken)
+        }
+    }
+
+    /// Takes nothing in any more; what waits is still handed out.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_all();
+    }
+
+    /// Whether nothing is taken in any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// How many wait, by class.
+    pub(super) fn depth(&self) -> [usize; Class::COUNT] {
+        let state = self.lock();
+        std::array::from_fn(|class| state.queues[class].len())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State<T>> {
+        // A panic elsewhere cannot leave the queues half changed: every change is one call.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urgent_entries_come_first_and_each_class_is_bounded() {
+        let inbox = Inbox::new([2, 1, 1]);
+        assert_eq!(inbox.push(Class::New, "new"), Ok(()));
+        assert_eq!(inbox.push(Class::New, "too many"), Err("too many"));
+        assert_eq!(inbox.push(Class::InFlight, "pickup"), Ok(()));
+        assert_eq!(inbox.depth(), [1, 1, 0]);
+        assert_eq!(inbox.take(10, Duration::ZERO), Some(vec!["pickup", "new"]));
+        assert_eq!(inbox.take(10, Duration::ZERO), Some(vec![]));
+    }
+
+    #[test]
+    fn closed_inbox_hands_out_what_waits() {
+        let inbox = Inbox::new([1, 1, 1]);
+        assert_eq!(inbox.push(Class::Other, 1), Ok(()));
+        inbox.close();
+        assert_eq!(inbox.push(Class::InFlight, 2), Err(2));
+        assert_eq!(inbox.take(10, Duration::from_secs(60)), Some(vec![1]));
+        assert_eq!(inbox.take(10, Duration::from_secs(60)), None);
+    }
+}
