@@ -227,12 +227,8 @@ impl Parts {
     /// Returns how long open requests get at shutdown.
     fn spawn_http(self, supervisor: &mut Supervisor, stop: &StopSignal, listener: TcpListener) -> Duration {
         let limits = self.config.http.limits;
-        let keys = jwt::refresh(
-            self.config.auth,
-            Arc::clone(&self.verifier),
-            || clock::now().0 / 1_000,
-            stop.clone(),
-        );
+        let now_s = || clock::now().0 / 1_000;
+        let keys = jwt::refresh(self.config.auth, Arc::clone(&self.verifier), now_s, stop.clone());
         supervisor.spawn("token keys", keys);
         let app = http::App {
             readers: self.readers,
