@@ -17,7 +17,6 @@ use tomato_shared::time::{DurationMs, UnixMs};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::feed::Feed;
-use crate::feed::totals::Totals;
 use crate::fleet::Fleet;
 use crate::http::{self, App};
 use crate::payments::simulated::Simulated;
@@ -91,7 +90,8 @@ impl Node {
         let clock = Clock::start(config.clock.epoch, config.clock.rate, loaded.head_at);
         let policy = Arc::new(config.policy(meta.quote_key).ok_or(StartError::Config)?);
         let fleet = Arc::new(Fleet::new(DurationMs(config.dispatch.position_age_max_ms)));
-        let feed = Arc::new(Feed::new(loaded.head_seq, Totals::default()));
+        let totals = store::reads::totals(&file.connection)?;
+        let feed = Arc::new(Feed::new(loaded.head_seq, totals));
         let pending = loaded.tasks.clone();
         let (outlets, inlets) = channels(&feed, &fleet, meta.incarnation, meta.watermark_seq, loaded.head_seq);
         let (writer, writer_end) = writer::start(Start {
@@ -150,9 +150,11 @@ impl Node {
             clock,
             policy,
             verifier,
+            jwks: "{\"keys\":[]}".into(),
             path,
             readers: config.http.readers,
             public_url: config.region.public_url.clone(),
+            stop: supervisor.stop_signal(),
         })?;
         let router = http::router(Arc::new(app));
         let mut stop = supervisor.stop_signal();
