@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tomato_shared::runtime::config::{self, ConfigFaults, Faults, Validate};
+use tomato_shared::runtime::jwt::AuthConfig;
 use tomato_shared::runtime::nats::HubBroker;
 use tomato_shared::runtime::serve::ServeLimits;
 use tomato_shared::runtime::telemetry::LogConfig;
@@ -57,31 +58,6 @@ impl Default for HttpConfig {
             limits: ServeLimits::default(),
         }
     }
-}
-
-/// The `[auth]` section.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AuthConfig {
-    /// What `aud` of a token must name. Default `tomato`.
-    #[serde(default = "default_audience")]
-    pub audience: String,
-    /// At least one.
-    pub issuers: Vec<IssuerConfig>,
-}
-
-fn default_audience() -> String {
-    "tomato".to_owned()
-}
-
-/// One `[[auth.issuers]]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IssuerConfig {
-    /// What `iss` of its tokens says. Required.
-    pub issuer: String,
-    /// File with its public keys (JWKS); read at start, and again when a token names an unknown key. Required.
-    pub jwks_file: PathBuf,
 }
 
 /// The `[stream]` section. It only matters when the stream is made, that is, at the very first start.
@@ -163,28 +139,6 @@ impl Validate for HubConfig {
         faults.within("stream", |faults| self.stream.validate(faults));
         faults.within("enrolment", |faults| self.enrolment.validate(faults));
         faults.within("log", |faults| self.log.validate(faults));
-    }
-}
-
-impl Validate for AuthConfig {
-    fn validate(&self, faults: &mut Faults) {
-        faults.require(
-            !self.audience.is_empty(),
-            "audience",
-            "is empty",
-            "give what `aud` names",
-        );
-        let some = !self.issuers.is_empty();
-        faults.require(
-            some,
-            "issuers",
-            "is empty",
-            "add [[auth.issuers]] with issuer and jwks_file",
-        );
-        for (index, issuer) in self.issuers.iter().enumerate() {
-            let key = format!("issuers.{index}.issuer");
-            faults.require(!issuer.issuer.is_empty(), &key, "is empty", "give what `iss` says");
-        }
     }
 }
 

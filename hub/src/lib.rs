@@ -26,7 +26,6 @@
 //! before the stored position, and what is known already is skipped. The server's sources may sleep after a restart;
 //! a heartbeat that promises more than has arrived makes `ingest::sources` kick them.
 
-mod auth_keys;
 mod clock;
 pub mod config;
 pub mod enrol;
@@ -49,7 +48,7 @@ use async_nats::{Client, jetstream};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tomato_shared::runtime::jwt::Verifier;
+use tomato_shared::runtime::jwt::{self, Verifier};
 use tomato_shared::runtime::nats::{Broker, BrokerError, LeafUser, connect};
 use tomato_shared::runtime::serve::{BindError, bind, serve};
 use tomato_shared::runtime::shutdown::{Exit, StopSignal, Supervisor};
@@ -77,7 +76,7 @@ pub enum StartFault {
     Store(#[from] StoreFault),
     /// The keys of an issuer cannot be read.
     #[error("the token keys cannot be used")]
-    Keys(#[from] auth_keys::KeysFault),
+    Keys(#[from] jwt::KeysError),
     /// There is no broker to run.
     #[error("the broker cannot be used")]
     Broker(#[from] BrokerError),
@@ -102,7 +101,7 @@ impl Hub {
     /// # Errors
     /// [`StartFault`]: nothing is left running.
     pub async fn start(config: HubConfig) -> Result<Self, StartFault> {
-        let verifier = Arc::new(auth_keys::verifier(&config.auth)?);
+        let verifier = Arc::new(jwt::verifier(&config.auth)?);
         let writer = Pool::writer(&config.database())?;
         let readers = Pool::readers(&config.database(), config.http.read_connections)?;
         let watching = Pool::readers(&config.database(), 1)?;
@@ -223,7 +222,12 @@ impl Parts {
     /// Returns how long open requests get at shutdown.
     fn spawn_http(self, supervisor: &mut Supervisor, stop: &StopSignal, listener: TcpListener) -> Duration {
         let limits = self.config.http.limits;
-        let keys = auth_keys::refresh(self.config.auth, Arc::clone(&self.verifier), stop.clone());
+        let keys = jwt::refresh(
+            self.config.auth,
+            Arc::clone(&self.verifier),
+            || clock::now().0 / 1_000,
+            stop.clone(),
+        );
         supervisor.spawn("token keys", keys);
         let app = http::App {
             readers: self.readers,

@@ -1,14 +1,13 @@
 //! Puts the parts together, in the order in which they need each other, and takes them apart again.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tomato_shared::cell::RegionId;
-use tomato_shared::runtime::jwt::{JwkSet, JwkSetError, TrustedIssuer, Verifier};
+use tomato_shared::runtime::jwt::{self, KeysError};
 use tomato_shared::runtime::nats::{self, Broker, BrokerError};
 use tomato_shared::runtime::serve::{self, BindError};
 use tomato_shared::runtime::shutdown::{Exit, Supervisor};
@@ -18,7 +17,6 @@ use tomato_shared::time::{DurationMs, UnixMs};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::feed::Feed;
-use crate::feed::totals::Totals;
 use crate::fleet::Fleet;
 use crate::http::{self, App};
 use crate::payments::simulated::Simulated;
@@ -35,13 +33,8 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A file of keys.
-    #[error("[auth] jwks_files: {}: {reason}", path.display())]
-    Keys {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// The port.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -85,7 +78,7 @@ impl Node {
     /// # Errors
     /// [`StartError`]; nothing is left running.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let verifier = Arc::new(verifier(&config)?);
+        let verifier = Arc::new(jwt::verifier(&config.auth)?);
         let listener = serve::bind(config.http.listen)?;
         let addr = listener.local_addr().map_err(system("reading the port"))?;
         let region = config.region.id.clone().ok_or(StartError::Config)?;
@@ -97,7 +90,8 @@ impl Node {
         let clock = Clock::start(config.clock.epoch, config.clock.rate, loaded.head_at);
         let policy = Arc::new(config.policy(meta.quote_key).ok_or(StartError::Config)?);
         let fleet = Arc::new(Fleet::new(DurationMs(config.dispatch.position_age_max_ms)));
-        let feed = Arc::new(Feed::new(loaded.head_seq, Totals::default()));
+        let totals = store::reads::totals(&file.connection)?;
+        let feed = Arc::new(Feed::new(loaded.head_seq, totals));
         let pending = loaded.tasks.clone();
         let (outlets, inlets) = channels(&feed, &fleet, meta.incarnation, meta.watermark_seq, loaded.head_seq);
         let (writer, writer_end) = writer::start(Start {
@@ -139,6 +133,13 @@ impl Node {
         let published = link.published.clone();
         tie_to_hub(&mut supervisor, link);
 
+        let keys = jwt::refresh(
+            config.auth,
+            verifier.clone(),
+            move || clock.wall_seconds(),
+            supervisor.stop_signal(),
+        );
+        supervisor.spawn("keys", keys);
         let app = App::new(http::Parts {
             writer: writer.clone(),
             catalogue: inlets.catalogue,
@@ -149,9 +150,11 @@ impl Node {
             clock,
             policy,
             verifier,
+            jwks: "{\"keys\":[]}".into(),
             path,
             readers: config.http.readers,
             public_url: config.region.public_url.clone(),
+            stop: supervisor.stop_signal(),
         })?;
         let router = http::router(Arc::new(app));
         let mut stop = supervisor.stop_signal();
@@ -268,24 +271,6 @@ fn channels(feed: &Arc<Feed>, fleet: &Arc<Fleet>, incarnation: u32, watermark_se
             tasks: tasks_in,
         },
     )
-}
-
-fn verifier(config: &Config) -> Result<Verifier, StartError> {
-    let auth = &config.auth;
-    let mut issuers = Vec::new();
-    for path in &auth.jwks_files {
-        let keys = |reason: String| StartError::Keys {
-            path: path.clone(),
-            reason,
-        };
-        let document = std::fs::read_to_string(path).map_err(|error| keys(error.to_string()))?;
-        let set = JwkSet::parse(&document).map_err(|error: JwkSetError| keys(error.to_string()))?;
-        issuers.push(TrustedIssuer {
-            issuer: auth.issuer.clone(),
-            keys: set,
-        });
-    }
-    Ok(Verifier::new(auth.audience.clone(), issuers, auth.cache_tokens))
 }
 
 fn fresh_key() -> Result<[u8; 32], StartError> {

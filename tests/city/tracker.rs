@@ -1,9 +1,10 @@
 //! What became of every order, as its customer saw it, and every answer that nobody expected.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tomato_shared::cell::RegionId;
 use tomato_shared::id::OrderId;
 use tomato_shared::order::OrderState;
@@ -78,6 +79,7 @@ struct Book {
 pub struct Tracker {
     book: Mutex<Book>,
     bell: watch::Sender<u64>,
+    first_placed: OnceLock<Instant>,
 }
 
 impl Default for Tracker {
@@ -85,6 +87,7 @@ impl Default for Tracker {
         Self {
             book: Mutex::default(),
             bell: watch::Sender::new(0),
+            first_placed: OnceLock::new(),
         }
     }
 }
@@ -105,6 +108,7 @@ impl Tracker {
 
     /// The order was placed.
     pub fn placed(&self, region: &RegionId, plan: u64, order: &Order) {
+        self.first_placed.get_or_init(Instant::now);
         let mut book = self.book();
         book.asking.remove(&(region.clone(), plan));
         book.records.entry(order.id).or_insert_with(|| Record {
@@ -121,6 +125,11 @@ impl Tracker {
         });
         drop(book);
         self.saw(order);
+    }
+
+    /// When the first placement was answered.
+    pub fn first_placed(&self) -> Option<Instant> {
+        self.first_placed.get().copied()
     }
 
     /// The order was refused, with a code.
