@@ -134,6 +134,8 @@ struct FixInput {
 }
 
 impl Input for FixesInput {
+    const LIST: bool = true;
+
     fn check(&self, faults: &mut Faults) {
         faults.count("", self.0.len(), FIXES);
         for (at, fix) in self.0.iter().take(*FIXES.end()).enumerate() {

@@ -31,6 +31,9 @@ pub const TIP_MINOR: RangeInclusive<i64> = 0..=10_000_000;
 
 /// A body that says what it wants beyond its types.
 pub trait Input: DeserializeOwned {
+    /// Whether it is a list and not an object.
+    const LIST: bool = false;
+
     /// Adds a fault for each part that is out of bounds.
     fn check(&self, faults: &mut Faults);
 }
@@ -99,7 +102,7 @@ impl Faults {
 impl Call {
     /// The body.
     pub fn input<T: Input>(&self) -> Result<T, Problem> {
-        let input: T = read(&self.body)?;
+        let input: T = read(&self.body, T::LIST)?;
         let mut faults = Faults::default();
         input.check(&mut faults);
         faults.into_problem().map_or(Ok(input), Err)
@@ -116,10 +119,14 @@ pub fn empty(body: &[u8]) -> Result<(), Problem> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Empty {}
-    read(body).map(|Empty {}| ())
+    read(body, false).map(|Empty {}| ())
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+fn read<T: DeserializeOwned>(body: &[u8], list: bool) -> Result<T, Problem> {
+    // serde would take the fields of an object from a list, too, by their position.
+    if !list && body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(error::invalid_body().at("", "want an object"));
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|fault| {
         let message = fault
@@ -297,7 +304,7 @@ mod tests {
             list: Vec<LatLng>,
         }
         let at = |body: &str| {
-            read::<Outer>(body.as_bytes()).unwrap_err().body().errors[0]
+            read::<Outer>(body.as_bytes(), false).unwrap_err().body().errors[0]
                 .pointer
                 .clone()
                 .unwrap()
