@@ -187,6 +187,14 @@ fn set(table: &mut Table, path: &str, value: Value) {
     }
 }
 
+/// The one issuer that node and hub trust.
+fn issuers(shared: Shared<'_>) -> Vec<Value> {
+    let mut issuer = Table::new();
+    issuer.insert("issuer".into(), ISSUER.into());
+    issuer.insert("jwks_file".into(), text(shared.issuer.jwks_file()).into());
+    vec![Value::Table(issuer)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,12 +229,4 @@ mod tests {
         assert!(!again.clone().without("broker.leaf").text().contains("hub_urls"));
         assert_eq!(again.clone().without("no.such.thing"), again);
     }
-}
-
-/// The one issuer that node and hub trust.
-fn issuers(shared: Shared<'_>) -> Vec<Value> {
-    let mut issuer = Table::new();
-    issuer.insert("issuer".into(), ISSUER.into());
-    issuer.insert("jwks_file".into(), text(shared.issuer.jwks_file()).into());
-    vec![Value::Table(issuer)]
 }
