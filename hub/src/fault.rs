@@ -9,12 +9,17 @@ pub struct Chain<E>(pub E);
 
 impl<E: Error> fmt::Display for Chain<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
+        let mut text = self.0.to_string();
         let mut next = self.0.source();
         while let Some(cause) = next {
-            write!(f, ": {cause}")?;
+            let cause_text = cause.to_string();
+            // Some errors tell their cause themselves.
+            if !text.contains(&cause_text) {
+                text.push_str(": ");
+                text.push_str(&cause_text);
+            }
             next = cause.source();
         }
-        Ok(())
+        f.write_str(&text)
     }
 }
