@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tomato_shared::runtime::config::{self, ConfigFaults, Faults, Validate};
+use tomato_shared::runtime::jwt::AuthConfig;
 use tomato_shared::runtime::nats::HubBroker;
 use tomato_shared::runtime::serve::ServeLimits;
 use tomato_shared::runtime::telemetry::LogConfig;
@@ -59,32 +60,7 @@ impl Default for HttpConfig {
     }
 }
 
-/// The `[auth]` section.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AuthConfig {
-    /// What `aud` of a token must name. Default `tomato`.
-    #[serde(default = "default_audience")]
-    pub audience: String,
-    /// At least one.
-    pub issuers: Vec<IssuerConfig>,
-}
-
-fn default_audience() -> String {
-    "tomato".to_owned()
-}
-
-/// One `[[auth.issuers]]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IssuerConfig {
-    /// What `iss` of its tokens says. Required.
-    pub issuer: String,
-    /// File with its public keys (JWKS); read at start, and again when a token names an unknown key. Required.
-    pub jwks_file: PathBuf,
-}
-
-/// The `[stream]` section. It only matters when the stream is made, that is, at the very first start.
+/// The `[stream]` section. Limits are set at each start; `replicas` only when the stream is made, at the very first.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StreamConfig {
@@ -166,28 +142,6 @@ impl Validate for HubConfig {
     }
 }
 
-impl Validate for AuthConfig {
-    fn validate(&self, faults: &mut Faults) {
-        faults.require(
-            !self.audience.is_empty(),
-            "audience",
-            "is empty",
-            "give what `aud` names",
-        );
-        let some = !self.issuers.is_empty();
-        faults.require(
-            some,
-            "issuers",
-            "is empty",
-            "add [[auth.issuers]] with issuer and jwks_file",
-        );
-        for (index, issuer) in self.issuers.iter().enumerate() {
-            let key = format!("issuers.{index}.issuer");
-            faults.require(!issuer.issuer.is_empty(), &key, "is empty", "give what `iss` says");
-        }
-    }
-}
-
 impl Validate for StreamConfig {
     fn validate(&self, faults: &mut Faults) {
         faults.range("max_bytes", self.max_bytes, 16 << 20..=1 << 60);
@@ -231,7 +185,10 @@ mod tests {
         assert_eq!(config.http.listen, HttpConfig::default().listen);
         assert_eq!(config.http.limits, ServeLimits::default());
         assert_eq!(config.stream.max_bytes, StreamConfig::default().max_bytes);
-        assert_eq!(config.broker, HubBroker::default());
+        // Not the default: a node of the same machine has that port.
+        let mut broker = HubBroker::default();
+        broker.server.port = 4223;
+        assert_eq!(config.broker, broker);
         assert_eq!(config.leaf_urls(), ["nats-leaf://127.0.0.1:7422"]);
         let config = load(
             &file,

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use tomato_shared::cell::{Cell, CellSet, LatLng, RegionId};
 use tomato_shared::money::{BasisPoints, Currency};
 use tomato_shared::runtime::config::{Faults, Validate};
+use tomato_shared::runtime::jwt::AuthConfig;
 use tomato_shared::runtime::nats::RegionBroker;
 use tomato_shared::runtime::serve::ServeLimits;
 use tomato_shared::runtime::telemetry::LogConfig;
@@ -86,31 +87,6 @@ impl Default for HttpConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             readers: 4,
             limits: ServeLimits::default(),
-        }
-    }
-}
-
-/// `[auth]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AuthConfig {
-    /// What `iss` of a token must be. Required.
-    pub issuer: String,
-    /// What `aud` of a token must name. Default `tomato`.
-    pub audience: String,
-    /// Files with the issuer's public keys (JWKS, RFC 7517). At least one.
-    pub jwks_files: Vec<PathBuf>,
-    /// Verified tokens remembered until they expire; about 500 bytes each. Default 50,000, 0 to 1,000,000.
-    pub cache_tokens: usize,
-}
-
-impl Default for AuthConfig {
-    fn default() -> Self {
-        Self {
-            issuer: String::new(),
-            audience: "tomato".into(),
-            jwks_files: Vec::new(),
-            cache_tokens: 50_000,
         }
     }
 }

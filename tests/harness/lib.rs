@@ -1,1 +1,29 @@
-//! Harness.
+//! What tests, benches and `tomato-up` stand on.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`process`] | a real program: start, SIGTERM, kill -9, start again; its log |
+//! | [`ports`] [`wait`] | free loopback ports; waiting for a condition with a deadline |
+//! | [`client`] [`calls`] [`request`] [`view`] | the public HTTP API as a careful app speaks it |
+//! | [`live`] | the public WebSocket |
+//! | [`stack`] [`server`] [`settings`] | hub and nodes as real processes, their configuration files |
+//! | [`hub_view`] [`compare`] | the hub's HTTP API; whether it says what the regions say |
+//! | [`tokens`] | the issuer, and tokens for each role |
+//! | [`city`] | the simulator |
+
+pub mod calls;
+#[path = "../city/mod.rs"]
+pub mod city;
+pub mod client;
+pub mod compare;
+pub mod hub_view;
+pub mod live;
+pub mod ports;
+pub mod process;
+pub mod request;
+pub mod server;
+pub mod settings;
+pub mod stack;
+pub mod tokens;
+pub mod view;
+pub mod wait;

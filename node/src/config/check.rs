@@ -18,7 +18,7 @@ impl Validate for Config {
             faults.range("readers", self.http.readers, 1..=64);
             faults.within("limits", |faults| self.http.limits.validate(faults));
         });
-        faults.within("auth", |faults| self.check_auth(faults));
+        faults.within("auth", |faults| self.auth.validate(faults));
         faults.within("broker", |faults| self.broker.validate(faults));
         faults.within("orders", |faults| self.check_orders(faults));
         faults.within("fees", |faults| self.check_fees(faults));
@@ -74,29 +74,6 @@ impl Config {
             "is not an http or https address",
             "give the address that apps use",
         );
-    }
-
-    fn check_auth(&self, faults: &mut Faults) {
-        faults.require(
-            !self.auth.issuer.is_empty(),
-            "issuer",
-            "is missing",
-            "give what iss of your tokens says",
-        );
-        faults.require(
-            !self.auth.audience.is_empty(),
-            "audience",
-            "is empty",
-            "give what aud of your tokens says",
-        );
-        let keys = !self.auth.jwks_files.is_empty();
-        faults.require(
-            keys,
-            "jwks_files",
-            "is empty",
-            "name the file with the issuer's public keys",
-        );
-        faults.range("cache_tokens", self.auth.cache_tokens, 0..=1_000_000);
     }
 
     fn check_orders(&self, faults: &mut Faults) {

@@ -1,11 +1,43 @@
-//! stub, replaced by the merge
+//! The region as apps see it: HTTP and WebSocket under `/v1`.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`table`] | every route, once: method, path, class, who may call, handler |
+//! | [`call`] | what happens around each handler: limits, token, body, deadline, panics, headers |
+//! | [`auth`] [`idempotency`] [`trace`] | who calls; which call it repeats; which trace it belongs to |
+//! | [`input`] [`cursor`] [`error`] | bodies and parameters read strictly; pages; problems |
+//! | [`orders`] [`quotes`] [`restaurants`] [`drivers`] [`operators`] [`health`] | handlers |
+//! | [`live`] | the WebSocket |
+//!
+//! Handlers know routes and JSON; they decide nothing. A command goes to the writer, whose answer is passed on byte for
+//! byte; a read goes to the pool of readers and is shown through `engine::view`, like everything else.
+
+pub mod auth;
+pub mod call;
+pub mod cursor;
+pub mod drivers;
+pub mod error;
+pub mod health;
+pub mod idempotency;
+pub mod input;
+pub mod live;
+pub mod operators;
+pub mod orders;
+pub mod quotes;
+pub mod restaurants;
+pub mod table;
+pub mod trace;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use axum::Router;
+use axum::extract::{RawPathParams, Request, State};
+use axum::routing::{MethodFilter, MethodRouter, on};
 use tokio::sync::watch;
 use tomato_shared::runtime::jwt::Verifier;
+use tomato_shared::runtime::shutdown::StopSignal;
 
 use crate::clock::Clock;
 use crate::engine::city::Catalogue;
@@ -13,34 +45,112 @@ use crate::engine::policy::Policy;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
 use crate::store::StoreError;
+use crate::store::pool::Pool;
 use crate::writer::{Head, Writer};
+use table::{ROUTES, Route};
 
-/// What HTTP works with.
+/// What the outside of a node is made of.
 pub struct Parts {
+    /// Takes commands.
     pub writer: Writer,
+    /// Every restaurant, as of the newest commit.
     pub catalogue: watch::Receiver<Arc<Catalogue>>,
+    /// Where the region's events stand.
     pub head: watch::Receiver<Head>,
+    /// Newest event that the region's stream has.
     pub published: Arc<AtomicU64>,
+    /// Where drivers are.
     pub fleet: Arc<Fleet>,
+    /// Live messages.
     pub feed: Arc<Feed>,
+    /// Region time.
     pub clock: Clock,
+    /// The region's numbers.
     pub policy: Arc<Policy>,
+    /// Checks tokens.
     pub verifier: Arc<Verifier>,
-    /// The region's file, for the read pool.
+    /// The issuer's public keys, as served to others: a JWKS document.
+    pub jwks: String,
+    /// The region's file, opened for reading.
     pub path: PathBuf,
+    /// How many connections read it.
     pub readers: usize,
+    /// Where apps reach this node.
     pub public_url: String,
+    /// Ends the sockets when the process stops.
+    pub stop: StopSignal,
 }
 
-pub struct App(Parts);
+/// What every handler can use.
+pub struct App {
+    pub(crate) parts: Parts,
+    pub(crate) reads: Pool,
+    pub(crate) sockets: live::Sockets,
+}
 
 impl App {
+    /// Opens the readers.
+    ///
+    /// # Errors
+    /// Where the region's file cannot be opened.
     pub fn new(parts: Parts) -> Result<Self, StoreError> {
-        Ok(Self(parts))
+        let reads = Pool::open(&parts.path, parts.readers)?;
+        Ok(Self {
+            parts,
+            reads,
+            sockets: live::Sockets::default(),
+        })
+    }
+
+    /// Every restaurant, as of the newest commit.
+    pub(crate) fn catalogue(&self) -> Arc<Catalogue> {
+        self.parts.catalogue.borrow().clone()
     }
 }
 
-pub fn router(app: Arc<App>) -> axum::Router {
-    drop(app);
-    axum::Router::new()
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
 }
+
+/// The routes of [`ROUTES`], ready to be served.
+pub fn router(app: Arc<App>) -> Router {
+    let mut router = Router::new();
+    let mut paths: Vec<&'static str> = ROUTES.iter().map(|route| route.path).collect();
+    paths.dedup();
+    for path in paths {
+        router = router.route(path, methods(path));
+    }
+    let missing = |State(app): State<Arc<App>>, request: Request| call::no_route(app, request);
+    router.fallback(missing).with_state(app)
+}
+
+/// All methods of one path, and the answer to all others.
+fn methods(path: &'static str) -> MethodRouter<Arc<App>> {
+    let routes = || ROUTES.iter().filter(move |route| route.path == path);
+    let allow = allow(routes());
+    let refuse = move |State(app): State<Arc<App>>, request: Request| call::wrong_method(app, request, allow);
+    let mut methods = MethodRouter::new().fallback(refuse);
+    for route in routes() {
+        let run = move |State(app): State<Arc<App>>, params: Result<RawPathParams, _>, request: Request| {
+            call::run(app, route, params.ok(), request)
+        };
+        methods = methods.merge(on(MethodFilter::from(route.method), run));
+    }
+    methods
+}
+
+/// The `Allow` header of a path. Leaked once per path when the router is built, as the header wants a static text.
+fn allow(routes: impl Iterator<Item = &'static Route>) -> &'static str {
+    let mut names: Vec<&str> = Vec::new();
+    for route in routes {
+        names.extend(route.method.names());
+    }
+    Box::leak(names.join(", ").into_boxed_str())
+}
+
+#[cfg(test)]
+mod tests;

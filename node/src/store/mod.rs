@@ -4,10 +4,13 @@
 //! |---|---|
 //! | [`write`] | the rows and outbox entries of a decision, inside the writer's transaction |
 //! | [`load`] | what a start needs in memory |
+//! | [`pool`] [`reads`] | read-only connections, and what they are asked |
 
 pub mod load;
 pub mod meta;
 pub mod outbox;
+pub mod pool;
+pub mod reads;
 pub mod write;
 
 use std::fs::{File, TryLockError};

@@ -126,7 +126,7 @@ pub struct LeafLink {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct LeafPort {
-    /// Address. Default 0.0.0.0.
+    /// Address; regions on other machines need one that they reach. Default 127.0.0.1.
     pub host: IpAddr,
     /// Port. Default 7422.
     pub port: u16,
@@ -141,7 +141,7 @@ pub struct LeafPort {
 impl Default for LeafPort {
     fn default() -> Self {
         Self {
-            host: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 7422,
             tls_cert_file: None,
             tls_key_file: None,

@@ -1,0 +1,249 @@
+//! What happens around every handler, in this order: length of the URI, token, region, role, body, then the handler under a
+//! deadline. Whatever comes of it leaves with the same headers, a panic included.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{RawPathParams, Request};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
+use http::header::{self, HeaderName};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tomato_shared::id::{Id, Kind};
+use tomato_shared::runtime::problem::Problem;
+
+use super::auth::{self, Caller};
+use super::table::{self, Access, Key, Route};
+use super::{App, error, idempotency, trace};
+use crate::engine::command::Command;
+use crate::engine::model::By;
+use crate::writer::IdempotencyKey;
+
+/// Longest path with its query; a WebSocket's token may stand in it.
+pub const URI_MAX: usize = 10 * 1024;
+/// Time for the body to arrive.
+pub const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// Time for a handler to answer.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// One request on its way to its handler, its caller known and its body read.
+pub struct Call {
+    /// Everything a handler can use.
+    pub app: Arc<App>,
+    /// Which route.
+    pub route: &'static Route,
+    /// Who calls; `None` on public routes only.
+    pub caller: Option<Caller>,
+    /// Line and headers of the request.
+    pub parts: Parts,
+    /// The body; empty where the route takes none.
+    pub body: Bytes,
+    /// W3C trace context to continue.
+    pub trace: Option<String>,
+    params: Vec<(String, String)>,
+}
+
+impl Call {
+    /// Who calls.
+    pub fn caller(&self) -> Result<&Caller, Problem> {
+        self.caller.as_ref().ok_or_else(auth::missing)
+    }
+
+    /// Who calls, as decisions see them.
+    pub fn by(&self) -> Result<By, Problem> {
+        self.caller().map(|caller| caller.by)
+    }
+
+    /// An id in the path.
+    pub fn id<K: Kind>(&self, name: &'static str) -> Result<Id<K>, Problem> {
+        let text = self
+            .params
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, text)| text.as_str());
+        text.unwrap_or_default()
+            .parse()
+            .map_err(|fault: tomato_shared::id::IdError| error::invalid_path(name, fault.to_string()))
+    }
+
+    /// Has the writer carry a command out, once per `Idempotency-Key`, and passes its answer on unchanged.
+    pub async fn submit(&self, command: Command) -> Result<Response, Problem> {
+        let key = self.key()?;
+        let by = self.by()?;
+        let submitted = self.app.writer.submit(by, command, key, self.trace.clone()).await;
+        let answer = submitted.map_err(error::from_failure)?;
+        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+        Ok(json(status, answer.body))
+    }
+
+    fn key(&self) -> Result<Option<IdempotencyKey>, Problem> {
+        let given = idempotency::client_key(&self.parts.headers)?;
+        match (self.route.key, given) {
+            (Key::Required, None) => Err(idempotency::missing()),
+            (Key::None, _) | (Key::Accepted, None) => Ok(None),
+            (Key::Accepted | Key::Required, Some(given)) => {
+                let scope = idempotency::Scope {
+                    principal: self.caller()?.principal(),
+                    method: self.route.method.names()[0],
+                    template: self.route.path,
+                    params: &self.params,
+                };
+                Ok(Some(scope.key(given, &self.body)))
+            }
+        }
+    }
+}
+
+/// A JSON answer of ready bytes.
+pub fn json(status: StatusCode, body: Bytes) -> Response {
+    let mut response = (status, body).into_response();
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+/// A 200 with a value as JSON.
+pub fn ok<T: serde::Serialize>(value: &T) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(value).map_err(|fault| error::internal("an answer does not serialise", &fault))?;
+    Ok(json(StatusCode::OK, Bytes::from(body)))
+}
+
+/// Runs a route's handler.
+pub async fn run(app: Arc<App>, route: &'static Route, params: Option<RawPathParams>, request: Request) -> Response {
+    let stamp = Stamp::of(&request);
+    let work = AssertUnwindSafe(handle(app, route, params, request)).catch_unwind();
+    let result = Box::pin(work).await.unwrap_or_else(|_| {
+        tracing::error!(request_id = stamp.request_id, path = route.path, "a handler panicked");
+        Err(Problem::internal())
+    });
+    stamp.finish(result, route.access == Access::Public)
+}
+
+/// The answer where no route has the path.
+pub async fn no_route(_app: Arc<App>, request: Request) -> Response {
+    Stamp::of(&request).finish(Err(error::not_found()), false)
+}
+
+/// The answer where the path has other methods.
+pub async fn wrong_method(_app: Arc<App>, request: Request, allow: &'static str) -> Response {
+    Stamp::of(&request).finish(Err(Problem::method_not_allowed(allow)), false)
+}
+
+async fn handle(
+    app: Arc<App>,
+    route: &'static Route,
+    params: Option<RawPathParams>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let length = parts.uri.path_and_query().map_or(0, |text| text.as_str().len());
+    if length > URI_MAX {
+        return Err(error::uri_too_long(URI_MAX));
+    }
+    let caller = auth::check(&app, route.access, &parts)?;
+    let params = params.ok_or_else(|| error::invalid_path("path", "not UTF-8".into()))?;
+    let params = params
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let body = read_body(route.body, &parts.headers, body).await?;
+    let trace = trace::of(&parts.headers);
+    let call = Call {
+        app,
+        route,
+        caller,
+        parts,
+        body,
+        trace,
+        params,
+    };
+    match tokio::time::timeout(ANSWER_WITHIN, (route.handler)(call)).await {
+        Ok(result) => result,
+        Err(_) => Err(error::timeout()),
+    }
+}
+
+async fn read_body(rule: table::Body, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    let (limit, optional) = match rule {
+        table::Body::Ignored => return Ok(Bytes::new()),
+        table::Body::Empty => (table::BODY_MAX, true),
+        table::Body::Json(limit) => (limit, false),
+    };
+    let declared = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > limit as u64) {
+        return Err(Problem::payload_too_large(limit as u64));
+    }
+    if !optional && !is_json(headers) {
+        return Err(Problem::unsupported_media_type("application/json"));
+    }
+    let read = tokio::time::timeout(BODY_WITHIN, Limited::new(body, limit).collect()).await;
+    let read = read.map_err(|_| error::body_timeout())?;
+    let bytes = read.map(http_body_util::Collected::to_bytes).map_err(|fault| {
+        if fault.is::<LengthLimitError>() {
+            Problem::payload_too_large(limit as u64)
+        } else {
+            error::body_broken()
+        }
+    })?;
+    if optional && !bytes.is_empty() {
+        if !is_json(headers) {
+            return Err(Problem::unsupported_media_type("application/json"));
+        }
+        super::input::empty(&bytes)?;
+    }
+    Ok(bytes)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = given.and_then(|value| value.split(';').next()).unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// What an answer needs of its request.
+struct Stamp {
+    request_id: String,
+    path: String,
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+impl Stamp {
+    fn of(request: &Request) -> Self {
+        Self {
+            request_id: trace::request_id(request.headers()),
+            path: request.uri().path().to_owned(),
+        }
+    }
+
+    fn finish(self, result: Result<Response, Problem>, public: bool) -> Response {
+        let mut response = result.unwrap_or_else(|problem| {
+            if problem.status().is_server_error() {
+                tracing::warn!(request_id = self.request_id, path = self.path, %problem, "request failed");
+            }
+            problem
+                .instance(self.path)
+                .request_id(self.request_id.clone())
+                .into_response()
+        });
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+        headers.insert(header::CONTENT_SECURITY_POLICY, nothing);
+        let cache = if public { "no-cache" } else { "no-store" };
+        headers
+            .entry(header::CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static(cache));
+        response
+    }
+}

@@ -1,0 +1,308 @@
+//! Orders: placed, read, listed, given up; and the restaurant's answers.
+
+use axum::response::Response;
+use http::{HeaderValue, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tomato_shared::event::{Actor, Event, PaymentMethod};
+use tomato_shared::id::{OrderId, RestaurantId};
+use tomato_shared::order::OrderState;
+use tomato_shared::runtime::problem::Problem;
+use tomato_shared::time::{DurationMs, UnixMs};
+
+use super::call::{Call, ok};
+use super::input::{AddressInput, Faults, Input, TIP_MINOR, fault};
+use super::quotes::{ItemInput, check_items, pairs};
+use super::{cursor, error};
+use crate::engine::command::{Command, PlaceOrder};
+use crate::engine::model::By;
+use crate::engine::view::{self, OrderView};
+use crate::feed::audience;
+use crate::store::reads::{self, OrderQuery, OrderRow, Scope};
+
+/// A signed quote, in bytes: 50 lines with long names fit.
+pub const QUOTE_BYTES: std::ops::RangeInclusive<usize> = 1..=60_000;
+/// An app's token of a card, in characters.
+pub const CARD_CHARS: std::ops::RangeInclusive<usize> = 1..=200;
+/// When an accepted order will be ready, in minutes.
+pub const READY_IN_MIN: std::ops::RangeInclusive<i64> = 1..=180;
+/// The card of a client that names none.
+const CARD_DEFAULT: &str = "card_ok";
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlaceInput {
+    #[serde(default)]
+    quote: Option<String>,
+    #[serde(default)]
+    restaurant_id: Option<RestaurantId>,
+    #[serde(default)]
+    items: Option<Vec<ItemInput>>,
+    deliver_to: AddressInput,
+    payment: PaymentInput,
+    #[serde(default)]
+    tip_minor: Option<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PaymentInput {
+    method: PaymentMethod,
+    #[serde(default)]
+    card: Option<String>,
+}
+
+impl Input for PlaceInput {
+    fn check(&self, faults: &mut Faults) {
+        self.deliver_to.check(faults);
+        match (&self.quote, &self.items) {
+            (Some(quote), _) => {
+                if !QUOTE_BYTES.contains(&quote.len()) {
+                    faults.add("/quote", "is not a quote of this region");
+                }
+                let reason = "beside a quote, which says it";
+                faults.absent("/restaurant_id", self.restaurant_id.as_ref(), reason);
+                faults.absent("/items", self.items.as_ref(), reason);
+                faults.absent("/tip_minor", self.tip_minor.as_ref(), reason);
+            }
+            (None, Some(items)) => check_items(items, faults),
+            (None, None) => faults.add("/items", "is missing; give items, or a quote"),
+        }
+        faults.range("/tip_minor", self.tip_minor.unwrap_or(0), TIP_MINOR);
+        match self.payment.method {
+            PaymentMethod::Card => {
+                let card = self.payment.card.as_deref().unwrap_or(CARD_DEFAULT);
+                faults.text("/payment/card", card, CARD_CHARS);
+            }
+            PaymentMethod::Cash => faults.absent("/payment/card", self.payment.card.as_ref(), "for cash"),
+        }
+    }
+}
+
+impl From<PlaceInput> for PlaceOrder {
+    fn from(input: PlaceInput) -> Self {
+        let card = match input.payment.method {
+            PaymentMethod::Card => input.payment.card.unwrap_or_else(|| CARD_DEFAULT.to_owned()),
+            PaymentMethod::Cash => String::new(),
+        };
+        Self {
+            restaurant_id: input.restaurant_id,
+            items: pairs(input.items.as_deref().unwrap_or_default()),
+            quote: input.quote,
+            deliver_to: input.deliver_to.into(),
+            method: input.payment.method,
+            card,
+            tip_minor: input.tip_minor.unwrap_or(0),
+        }
+    }
+}
+
+/// Places an order; the same key again gives the same order and the same bytes.
+pub async fn place(call: Call) -> Result<Response, Problem> {
+    let input: PlaceInput = call.input()?;
+    let mut response = call.submit(Command::PlaceOrder(Box::new(input.into()))).await?;
+    if response.status() == StatusCode::CREATED {
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+        let location = serde_json::from_slice(&body)
+            .ok()
+            .and_then(|Named { id }| HeaderValue::from_str(&format!("/v1/orders/{id}")).ok());
+        response = Response::from_parts(parts, body.into());
+        if let Some(location) = location {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+    }
+    Ok(response)
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id: OrderId,
+}
+
+/// Gives an order up.
+pub async fn cancel(call: Call) -> Result<Response, Problem> {
+    let id = call.id("ord")?;
+    call.submit(Command::CancelOrder(id)).await
+}
+
+/// One order, for its customer, its restaurant, its driver and operators.
+pub async fn read(call: Call) -> Result<Response, Problem> {
+    let (row, by) = visible(&call).await?;
+    ok(&show(&row, by))
+}
+
+#[derive(Serialize)]
+struct EventView {
+    version: u32,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    at: UnixMs,
+    by: Actor,
+    data: Box<RawValue>,
+}
+
+/// What happened to an order after a version, as far as the caller hears of it.
+pub async fn events(call: Call) -> Result<Response, Problem> {
+    let after = call.query(&["after"])?.get("after", "a version as in 3")?.unwrap_or(0);
+    let (row, by) = visible(&call).await?;
+    let id = row.order.id;
+    let found = call
+        .app
+        .reads
+        .read(move |connection| reads::events(connection, id, after))
+        .await;
+    let heard = |event: &Event| matches!(by, By::Operator(_)) || audience::name_for(event, &row.order, by).is_some();
+    let mut data = Vec::new();
+    for envelope in found.map_err(error::from_read)? {
+        if let Some(about) = envelope.order.filter(|_| heard(&envelope.event)) {
+            data.push(EventView {
+                version: about.version,
+                kind: envelope.event.name(),
+                at: envelope.at,
+                by: envelope.by,
+                data: event_data(&envelope.event)?,
+            });
+        }
+    }
+    ok(&List { data })
+}
+
+#[derive(Serialize)]
+struct List<T> {
+    data: Vec<T>,
+}
+
+#[derive(Serialize)]
+struct PageView<T> {
+    data: Vec<T>,
+    next_cursor: Option<String>,
+}
+
+/// A customer's own orders, or all of them for an operator, newest first.
+pub async fn list(call: Call) -> Result<Response, Problem> {
+    let by = call.by()?;
+    let scope = match by {
+        By::Customer(id) => Scope::Customer(id),
+        By::Operator(_) => Scope::All,
+        By::Restaurant(_) | By::Driver(_) | By::Provider | By::System => return Err(error::forbidden()),
+    };
+    page(&call, scope, by).await
+}
+
+/// A restaurant's orders, newest first.
+pub async fn of_restaurant(call: Call) -> Result<Response, Problem> {
+    let id = own_restaurant(&call)?;
+    page(&call, Scope::Restaurant(id), call.by()?).await
+}
+
+async fn page(call: &Call, scope: Scope, by: By) -> Result<Response, Problem> {
+    let query = call.query(&["state", "cursor", "limit"])?;
+    let query = OrderQuery {
+        scope,
+        states: states(query.text("state"))?,
+        before: query.cursor(cursor::id)?,
+        limit: query.limit()?,
+    };
+    let page = call
+        .app
+        .reads
+        .read(move |connection| reads::orders(connection, &query))
+        .await;
+    let page = page.map_err(error::from_read)?;
+    ok(&PageView {
+        data: page.rows.iter().map(|row| show(row, by)).collect(),
+        next_cursor: page.next.as_ref().map(cursor::of_id),
+    })
+}
+
+/// `state=CONFIRMED,PREPARING`
+fn states(text: Option<&str>) -> Result<Vec<OrderState>, Problem> {
+    let names = text.into_iter().flat_map(|text| text.split(','));
+    let read =
+        |name| OrderState::from_name(name).ok_or_else(|| fault("state", "want states as in CONFIRMED,PREPARING"));
+    names.map(read).collect()
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AcceptInput {
+    ready_in_min: i64,
+}
+
+impl Input for AcceptInput {
+    fn check(&self, faults: &mut Faults) {
+        faults.range("/ready_in_min", self.ready_in_min, READY_IN_MIN);
+    }
+}
+
+/// The restaurant takes an order on.
+pub async fn accept(call: Call) -> Result<Response, Problem> {
+    let input: AcceptInput = call.input()?;
+    let order_id = kitchen_order(&call).await?;
+    let ready_in = DurationMs::from_mins(input.ready_in_min);
+    call.submit(Command::AcceptOrder { order_id, ready_in }).await
+}
+
+/// The restaurant does not take an order on.
+pub async fn reject(call: Call) -> Result<Response, Problem> {
+    let id = kitchen_order(&call).await?;
+    call.submit(Command::RejectOrder(id)).await
+}
+
+/// The restaurant has cooked.
+pub async fn ready(call: Call) -> Result<Response, Problem> {
+    let id = kitchen_order(&call).await?;
+    call.submit(Command::MarkReady(id)).await
+}
+
+/// The restaurant in the path: the caller's own, or any for an operator.
+pub fn own_restaurant(call: &Call) -> Result<RestaurantId, Problem> {
+    let id = call.id("rst")?;
+    match call.by()? {
+        By::Restaurant(own) if own == id => Ok(id),
+        By::Operator(_) => Ok(id),
+        By::Restaurant(_) | By::Customer(_) | By::Driver(_) | By::Provider | By::System => Err(error::not_found()),
+    }
+}
+
+/// The order in the path. For a restaurant the decision itself asks whose it is; an operator could mix two up.
+async fn kitchen_order(call: &Call) -> Result<OrderId, Problem> {
+    let (restaurant_id, id) = (own_restaurant(call)?, call.id("ord")?);
+    if let By::Operator(_) = call.by()? {
+        let (row, _) = visible(call).await?;
+        if row.order.restaurant_id != restaurant_id {
+            return Err(error::not_found());
+        }
+    }
+    Ok(id)
+}
+
+async fn visible(call: &Call) -> Result<(OrderRow, By), Problem> {
+    let (id, by) = (call.id("ord")?, call.by()?);
+    let found = call
+        .app
+        .reads
+        .read(move |connection| reads::order(connection, id))
+        .await;
+    let row = found
+        .map_err(error::from_read)?
+        .filter(|row| audience::may_read(&row.order, by));
+    row.map(|row| (row, by)).ok_or_else(error::not_found)
+}
+
+/// An order as somebody may see it.
+pub fn show(row: &OrderRow, by: By) -> OrderView {
+    view::order(&row.order, row.driver.as_ref(), by)
+}
+
+fn event_data(event: &Event) -> Result<Box<RawValue>, Problem> {
+    #[derive(Deserialize)]
+    struct Tagged {
+        data: Box<RawValue>,
+    }
+    let text = serde_json::to_string(event).map_err(|cause| error::internal("an event does not serialise", &cause))?;
+    let tagged: Tagged =
+        serde_json::from_str(&text).map_err(|cause| error::internal("an event does not serialise", &cause))?;
+    Ok(tagged.data)
+}

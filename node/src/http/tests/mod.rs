@@ -1,0 +1,341 @@
+//! The routes as clients meet them: the real router, writer and file.
+
+mod access;
+mod input;
+mod lists;
+mod order;
+mod socket;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, Request, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::{mpsc, watch};
+use tomato_shared::cell::LatLng;
+use tomato_shared::id::{DriverId, Id, ItemId, Kind, OrderId, RestaurantId, UserId};
+use tomato_shared::runtime::jwt::{Claims, Role, SigningKey, TrustedIssuer, Verifier};
+use tomato_shared::runtime::shutdown::Supervisor;
+use tomato_shared::time::{DurationMs, UnixMs};
+use tower::ServiceExt as _;
+
+use super::{App, Parts, router};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::engine::payment::Task;
+use crate::feed::Feed;
+use crate::fleet::Fleet;
+use crate::store::{self, load, reads};
+use crate::writer::{self, Head, Outlets, Start, Writer};
+
+const ISSUER: &str = "https://auth.test";
+
+fn id<K: Kind>(n: u8) -> Id<K> {
+    Id::from_bytes([n; 16])
+}
+
+const CUSTOMER: UserId = UserId::from_bytes([1; 16]);
+const OTHER_CUSTOMER: UserId = UserId::from_bytes([2; 16]);
+const OPERATOR: UserId = UserId::from_bytes([3; 16]);
+const RESTAURANT: RestaurantId = RestaurantId::from_bytes([4; 16]);
+const OTHER_RESTAURANT: RestaurantId = RestaurantId::from_bytes([5; 16]);
+const DRIVER: DriverId = DriverId::from_bytes([6; 16]);
+const OTHER_DRIVER: DriverId = DriverId::from_bytes([7; 16]);
+const DOSA: ItemId = ItemId::from_bytes([8; 16]);
+
+fn centre() -> LatLng {
+    LatLng::new(12.9716, 77.5946).unwrap()
+}
+
+/// A region in a temporary directory.
+struct Rig {
+    app: Arc<App>,
+    router: Router,
+    writer: Writer,
+    clock: Clock,
+    key: SigningKey,
+    directory: TempDir,
+    /// Payments that wait to be made; nobody makes them.
+    _tasks: mpsc::Receiver<Task>,
+    supervisor: Supervisor,
+}
+
+/// What came back.
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    headers: HeaderMap,
+    bytes: Vec<u8>,
+    json: Value,
+}
+
+impl Reply {
+    fn code(&self) -> &str {
+        self.json["code"].as_str().unwrap_or_default()
+    }
+
+    /// Fails with the whole reply unless it has this status.
+    fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{self:#?}");
+        self
+    }
+}
+
+impl Rig {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("region.db");
+        let mut config = Config::default();
+        config.region.id = Some("blr".parse().unwrap());
+        config.region.currency = Some("INR".parse().unwrap());
+        config.region.centre = Some(centre());
+        config.region.rings = 5;
+        config.fees.items_min_minor = 0;
+        let policy = Arc::new(config.policy(vec![7; 32]).unwrap());
+        let file = store::open(&path).unwrap();
+        let loaded = load::load(&file.connection, UnixMs(0)).unwrap();
+        let clock = Clock::start(UnixMs(0), 1.0, UnixMs(0));
+        let fleet = Arc::new(Fleet::new(DurationMs::from_mins(2)));
+        let feed = Arc::new(Feed::new(0, reads::totals(&file.connection).unwrap()));
+        let (catalogue, catalogue_in) = watch::channel(Arc::default());
+        let head = Head {
+            incarnation: 1,
+            seq: 0,
+            watermark_seq: 0,
+            orders_open: 0,
+            orders_waiting: 0,
+        };
+        let (head, head_in) = watch::channel(head);
+        let (tasks, tasks_in) = mpsc::channel(100);
+        let (writer, _) = writer::start(Start {
+            store: file,
+            loaded,
+            incarnation: 1,
+            watermark_seq: 0,
+            policy: policy.clone(),
+            limits: config.writer_limits(),
+            clock,
+            outlets: Outlets {
+                feed: feed.clone(),
+                fleet: fleet.clone(),
+                catalogue,
+                head,
+                tasks,
+            },
+        })
+        .unwrap();
+        let key = SigningKey::load_or_create(&directory.path().join("key.der")).unwrap();
+        let issuer = TrustedIssuer {
+            issuer: ISSUER.into(),
+            keys: key.jwk_set().unwrap(),
+        };
+        let supervisor = Supervisor::default();
+        let app = App::new(Parts {
+            writer: writer.clone(),
+            catalogue: catalogue_in,
+            head: head_in,
+            published: Arc::new(AtomicU64::new(0)),
+            fleet,
+            feed,
+            clock,
+            policy,
+            verifier: Arc::new(Verifier::new("tomato", vec![issuer], 100)),
+            jwks: key.jwks(),
+            path,
+            readers: 2,
+            public_url: "https://blr.test".into(),
+            stop: supervisor.stop_signal(),
+        });
+        let app = Arc::new(app.unwrap());
+        Self {
+            router: router(app.clone()),
+            app,
+            writer,
+            clock,
+            key,
+            directory,
+            _tasks: tasks_in,
+            supervisor,
+        }
+    }
+
+    fn claims(&self, role: Role, sub: String) -> Claims {
+        let now = self.clock.wall_seconds();
+        Claims {
+            iss: ISSUER.into(),
+            aud: "tomato".into(),
+            sub,
+            role,
+            restaurant: None,
+            regions: None,
+            iat: now,
+            nbf: now - 10,
+            exp: now + 600,
+            jti: String::new(),
+        }
+    }
+
+    fn mint(&self, claims: &Claims) -> String {
+        self.key.mint(claims).unwrap()
+    }
+
+    fn customer(&self, id: UserId) -> String {
+        self.mint(&self.claims(Role::Customer, id.to_string()))
+    }
+
+    fn operator(&self) -> String {
+        self.mint(&self.claims(Role::Operator, OPERATOR.to_string()))
+    }
+
+    fn driver(&self, id: DriverId) -> String {
+        self.mint(&self.claims(Role::Driver, id.to_string()))
+    }
+
+    fn restaurant(&self, id: RestaurantId) -> String {
+        let mut claims = self.claims(Role::Restaurant, UserId::from_bytes([9; 16]).to_string());
+        claims.restaurant = Some(id.to_string());
+        self.mint(&claims)
+    }
+
+    async fn send(&self, request: Request<Body>) -> Reply {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, 1 << 24).await.unwrap().to_vec();
+        Reply {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            json: serde_json::from_slice(&bytes).unwrap_or_default(),
+            bytes,
+        }
+    }
+
+    async fn get(&self, path: &str, token: &str) -> Reply {
+        self.send(ask("GET", path, token).body(Body::empty()).unwrap()).await
+    }
+
+    async fn post(&self, path: &str, token: &str, body: Value) -> Reply {
+        self.send(with_json(ask("POST", path, token), &body)).await
+    }
+
+    async fn put(&self, path: &str, token: &str, body: Value) -> Reply {
+        self.send(with_json(ask("PUT", path, token), &body)).await
+    }
+
+    /// Places an order under a key of its own.
+    async fn place(&self, token: &str, key: &str, body: &Value) -> Reply {
+        let request = ask("POST", "/v1/orders", token).header("Idempotency-Key", key);
+        self.send(with_json(request, body)).await
+    }
+
+    /// A restaurant with endless dosas and a driver next door, signed on.
+    async fn seed(&self) {
+        let operator = self.operator();
+        self.put(&format!("/v1/restaurants/{RESTAURANT}"), &operator, restaurant())
+            .await
+            .expect(200);
+        let me = json!({"name": "Asha", "phone": "+91 80 1"});
+        self.put(&format!("/v1/drivers/{DRIVER}"), &operator, me)
+            .await
+            .expect(200);
+        let driver = self.driver(DRIVER);
+        self.put("/v1/drivers/me/status", &driver, json!({"online": true}))
+            .await
+            .expect(200);
+        self.here(&driver).await;
+    }
+
+    /// The driver reports to be next to the restaurant.
+    async fn here(&self, driver: &str) -> u16 {
+        let place = centre().offset_m(50.0, 0.0);
+        let fix = json!([{"lat": place.lat(), "lng": place.lng(), "at": self.clock.now()}]);
+        self.post("/v1/drivers/me/locations", driver, fix).await.status
+    }
+
+    /// Every row of the region, as text.
+    fn rows(&self) -> String {
+        let connection = store::pool::connect(&self.directory.path().join("region.db")).unwrap();
+        let mut dump = String::new();
+        for table in [
+            "restaurants",
+            "stock",
+            "reservations",
+            "drivers",
+            "orders",
+            "timers",
+            "tasks",
+            "idempotency",
+            "outbox",
+        ] {
+            let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+            let columns = statement.column_count();
+            let mut rows = statement.query([]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                let cells: Vec<rusqlite::types::Value> = (0..columns).map(|at| row.get(at).unwrap()).collect();
+                dump.push_str(&format!("{table} {cells:?}\n"));
+            }
+        }
+        dump
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.writer.close();
+    }
+}
+
+fn ask(method: &str, path: &str, token: &str) -> http::request::Builder {
+    let request = Request::builder().method(method).uri(path);
+    if token.is_empty() {
+        request
+    } else {
+        request.header("Authorization", format!("Bearer {token}"))
+    }
+}
+
+fn with_json(request: http::request::Builder, body: &Value) -> Request<Body> {
+    request
+        .header("Content-Type", "application/json")
+        .body(Body::from(body.to_string()))
+        .unwrap()
+}
+
+fn restaurant() -> Value {
+    json!({
+        "name": "Udupi", "place": centre(), "open": true, "delivery_radius_m": 5_000, "preparation_min": 10,
+        "menu": [{"id": DOSA, "name": "Masala dosa", "category": "Dosa", "price_minor": 9_000, "available": true}],
+    })
+}
+
+fn door() -> Value {
+    json!({"place": centre().offset_m(800.0, 0.0), "line": "4, Church Street", "note": "Ring twice"})
+}
+
+/// A cash order of two dosas.
+fn basket() -> Value {
+    json!({
+        "restaurant_id": RESTAURANT, "items": [{"item_id": DOSA, "quantity": 2}],
+        "deliver_to": door(), "payment": {"method": "cash"},
+    })
+}
+
+fn text(value: &Value) -> String {
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("{value} is not a text"))
+        .to_owned()
+}
+
+/// Asks again and again until the answer pleases; fails after 5 s.
+async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+    for _ in 0..500 {
+        if let Some(found) = ask().await {
+            return found;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("waited in vain for {what}");
+}

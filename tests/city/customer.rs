@@ -1,0 +1,152 @@
+//! A customer with one wish: looks around, orders, follows the order to its end.
+
+use std::sync::Arc;
+
+use tomato_shared::id::OrderId;
+use tomato_shared::order::OrderState;
+use tomato_shared::time::UnixMs;
+
+use super::City;
+use super::chance::{happens, stream};
+use super::door::Door;
+use super::plan::{Fate, OrderPlan};
+use crate::client::{Api, ApiError, new_key};
+use crate::live::Follower;
+use crate::request::{NewOrder, NewQuote};
+use crate::view::Order;
+
+/// Codes with which a wish may be refused in a healthy city.
+const REFUSALS: [&str; 8] = [
+    "sold_out",
+    "item_unavailable",
+    "restaurant_closed",
+    "no_restaurant",
+    "too_many_open_orders",
+    "quote_expired",
+    "price_changed",
+    "too_far_from_restaurant",
+];
+
+/// Tries to order as planned, and follows the order; returns when it is final or was refused.
+pub async fn run(city: Arc<City>, plan: OrderPlan) {
+    let region = &city.world.ground.region;
+    let token = city.issuer.customer(plan.customer);
+    let api = city.api.with_token(&token);
+    if let Err(error) = look_around(&city, &api, &plan).await {
+        city.tracker
+            .complain(format!("customer {}: looking around: {error}", plan.customer));
+    }
+    let follower = Follower::start(api.base(), &token);
+    match order(&api, &plan).await {
+        Ok(order) => {
+            city.tracker.placed(region, plan.number, &order);
+            city.doors.set(order.id, door(&city, &plan, &order));
+            follow(&city, &api, follower, (plan.fate, order)).await;
+        }
+        Err(error) => {
+            if !REFUSALS.contains(&error.code()) {
+                city.tracker
+                    .complain(format!("customer {}: plan {}: {error}", plan.customer, plan.number));
+            }
+            city.tracker.refused(region, plan.number, error.code());
+        }
+    }
+}
+
+/// Opens the app: the list, a menu, some thought.
+async fn look_around(city: &City, api: &Api, plan: &OrderPlan) -> Result<(), ApiError> {
+    api.restaurants_near(plan.deliver_to.place, 20).await?;
+    if let Some(id) = plan.restaurant {
+        api.restaurant(id).await?;
+    }
+    city.clock.pause(plan.browse).await;
+    Ok(())
+}
+
+async fn order(api: &Api, plan: &OrderPlan) -> Result<Order, ApiError> {
+    let mut order = NewOrder {
+        quote: None,
+        restaurant_id: None,
+        items: None,
+        deliver_to: plan.deliver_to.clone(),
+        payment: plan.payment.clone(),
+        tip_minor: None,
+    };
+    if plan.quoted {
+        let quote = NewQuote {
+            restaurant_id: plan.restaurant,
+            items: plan.items.clone(),
+            deliver_to: plan.deliver_to.clone(),
+            tip_minor: plan.tip_minor,
+        };
+        order.quote = Some(api.quote(&quote).await?.quote);
+    } else {
+        order.restaurant_id = plan.restaurant;
+        order.items = Some(plan.items.clone());
+        order.tip_minor = plan.tip_minor;
+    }
+    api.place(&new_key(), &order).await
+}
+
+fn door(city: &City, plan: &OrderPlan, order: &Order) -> Door {
+    let mut rng = stream(city.seed, "door", plan.number);
+    match (&plan.fate, &order.pin) {
+        (Fate::Absent, _) => Door::Absent,
+        (Fate::Patient | Fate::GivesUp(_), Some(pin)) if !happens(&mut rng, city.habits.photo) => {
+            Door::Pin(pin.clone())
+        }
+        (Fate::Patient | Fate::GivesUp(_), _) => Door::LeaveIt,
+    }
+}
+
+/// Watches an order until it is final.
+pub(super) async fn follow(city: &City, api: &Api, mut follower: Follower, (fate, order): (Fate, Order)) {
+    let id = order.id;
+    let mut gives_up_at = match fate {
+        Fate::GivesUp(after) => Some(order.placed_at + after),
+        Fate::Patient | Fate::Absent => None,
+    };
+    follower.put(order);
+    loop {
+        let state = newest(city, &follower, id);
+        if state.is_final() {
+            return;
+        }
+        if gives_up_at.is_some_and(|at| at <= city.clock.now()) {
+            gives_up_at = None;
+            give_up(city, api, &follower, id).await;
+            continue;
+        }
+        let news = follower.changed(patience(city, gives_up_at)).await;
+        if !news {
+            match api.order(id).await {
+                Ok(order) => follower.put(order),
+                Err(error) => city.tracker.complain(format!("customer reads {id}: {error}")),
+            }
+        }
+    }
+}
+
+fn newest(city: &City, follower: &Follower, id: OrderId) -> OrderState {
+    match follower.order(id) {
+        Some(order) => {
+            city.tracker.saw(&order);
+            order.state
+        }
+        None => OrderState::Pending,
+    }
+}
+
+fn patience(city: &City, gives_up_at: Option<UnixMs>) -> std::time::Duration {
+    let poll = city.poll();
+    gives_up_at.map_or(poll, |at| poll.min(city.clock.real(at - city.clock.now())))
+}
+
+async fn give_up(city: &City, api: &Api, follower: &Follower, id: OrderId) {
+    match api.cancel(id).await {
+        Ok(order) => follower.put(order),
+        // The restaurant was faster.
+        Err(error) if ["wrong_state", "too_late"].contains(&error.code()) => {}
+        Err(error) => city.tracker.complain(format!("customer cancels {id}: {error}")),
+    }
+}

@@ -1,0 +1,200 @@
+//! Who orders what, where and when: fixed by the seed before the first request.
+
+use rand::Rng as _;
+use rand::rngs::StdRng;
+use tomato_shared::cell::LatLng;
+use tomato_shared::id::{RestaurantId, UserId};
+use tomato_shared::time::DurationMs;
+
+use super::chance::{happens, stream};
+use super::habits::Habits;
+use super::names::STREETS;
+use super::world::{World, pick, place_near};
+use crate::request::{Item, Payment};
+use crate::view::Address;
+
+/// Customers live this close to the restaurant they order from, in metres.
+const CUSTOMERS_WITHIN_M: f64 = 2_500.0;
+
+/// One order to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderPlan {
+    /// 0, 1, 2 and so on.
+    pub number: u64,
+    /// When the app is opened, counted from the start of the traffic.
+    pub opens_after: DurationMs,
+    /// How long the customer looks around first.
+    pub browse: DurationMs,
+    pub customer: UserId,
+    /// Where, or `None` to leave it to the region.
+    pub restaurant: Option<RestaurantId>,
+    pub items: Vec<Item>,
+    pub deliver_to: Address,
+    pub payment: Payment,
+    pub tip_minor: Option<i64>,
+    /// Whether the customer asks for a quote first.
+    pub quoted: bool,
+    pub fate: Fate,
+}
+
+/// What the customer will do besides waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Waits and opens the door.
+    Patient,
+    /// Gives up after this long, if it is still possible then.
+    GivesUp(DurationMs),
+    /// Does not open the door.
+    Absent,
+}
+
+/// The endless list of a city's orders.
+#[derive(Debug)]
+pub struct Plans<'a> {
+    world: &'a World,
+    habits: &'a Habits,
+    seed: u64,
+    number: u64,
+    clock: f64,
+}
+
+impl<'a> Plans<'a> {
+    /// The plans of a city under a seed.
+    pub fn new(seed: u64, world: &'a World, habits: &'a Habits) -> Self {
+        Self {
+            world,
+            habits,
+            seed,
+            number: 0,
+            clock: 0.0,
+        }
+    }
+}
+
+impl Iterator for Plans<'_> {
+    type Item = OrderPlan;
+
+    fn next(&mut self) -> Option<OrderPlan> {
+        let number = self.number;
+        self.number += 1;
+        let mut rng = stream(self.seed, &format!("plan {}", self.world.ground.region), number);
+        // Arrivals of independent customers: exponential gaps.
+        self.clock += -(1.0 - rng.random::<f64>()).ln() / self.habits.orders_per_min * 60_000.0;
+        Some(plan(
+            &mut rng,
+            self.world,
+            self.habits,
+            (number, DurationMs(self.clock as i64)),
+        ))
+    }
+}
+
+fn plan(rng: &mut StdRng, world: &World, habits: &Habits, (number, opens_after): (u64, DurationMs)) -> OrderPlan {
+    let any = happens(rng, habits.any_restaurant);
+    // Only chains can be taken over, and only they are sure to be found without naming a restaurant.
+    let eligible: Vec<_> = world
+        .restaurants
+        .iter()
+        .filter(|restaurant| restaurant.chain || !any)
+        .collect();
+    let restaurant = pick(rng, &eligible);
+    let menu = &restaurant.put.menu;
+    let mut items: Vec<Item> = Vec::new();
+    for _ in 0..rng.random_range(1..=3) {
+        let item_id = menu[rng.random_range(0..menu.len())].id;
+        if items.iter().all(|item| item.item_id != item_id) {
+            items.push(Item {
+                item_id,
+                quantity: rng.random_range(1..=3),
+            });
+        }
+    }
+    OrderPlan {
+        number,
+        opens_after,
+        browse: super::chance::seconds(rng, habits.browse_s),
+        customer: pick(rng, &world.customers),
+        restaurant: (!any).then_some(restaurant.id),
+        items,
+        deliver_to: address(rng, world, restaurant.put.place),
+        payment: payment(rng, habits),
+        tip_minor: happens(rng, 0.4).then(|| 1_000 * rng.random_range(1..=5)),
+        quoted: happens(rng, habits.quotes),
+        fate: fate(rng, habits),
+    }
+}
+
+fn address(rng: &mut StdRng, world: &World, near: LatLng) -> Address {
+    Address {
+        place: place_near(rng, &world.ground, near, CUSTOMERS_WITHIN_M),
+        line: format!("{} {}", rng.random_range(1..200), pick(rng, STREETS)),
+        note: if happens(rng, 0.3) {
+            "Ring twice.".to_owned()
+        } else {
+            String::new()
+        },
+    }
+}
+
+fn payment(rng: &mut StdRng, habits: &Habits) -> Payment {
+    if happens(rng, habits.cash) {
+        return Payment::cash();
+    }
+    let cards = [
+        ("card_declined", habits.card_declined / 2.0),
+        ("card_insufficient_funds", habits.card_declined / 2.0),
+        ("card_slow", habits.card_slow),
+        ("card_timeout", habits.card_timeout),
+    ];
+    let mut draw = rng.random::<f64>();
+    for (card, share) in cards {
+        if draw < share {
+            return Payment::card(card);
+        }
+        draw -= share;
+    }
+    Payment::card("card_ok")
+}
+
+fn fate(rng: &mut StdRng, habits: &Habits) -> Fate {
+    if happens(rng, habits.customer_cancels) {
+        Fate::GivesUp(super::chance::seconds(rng, (2, 40)))
+    } else if happens(rng, habits.customer_absent) {
+        Fate::Absent
+    } else {
+        Fate::Patient
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::Size;
+    use super::super::world::tests::bengaluru;
+    use super::*;
+
+    fn plans(seed: u64, count: usize) -> Vec<OrderPlan> {
+        let world = World::generate(5, bengaluru(), Size::default());
+        Plans::new(seed, &world, &Habits::default()).take(count).collect()
+    }
+
+    #[test]
+    fn a_seed_plans_the_same_orders_again() {
+        assert_eq!(plans(9, 200), plans(9, 200));
+        assert_ne!(plans(9, 200), plans(10, 200));
+        // A longer run begins like a shorter one.
+        assert_eq!(plans(9, 50), plans(9, 200)[..50]);
+    }
+
+    #[test]
+    fn plans_follow_the_habits() {
+        let all = plans(9, 2_000);
+        assert!(all.windows(2).all(|pair| pair[0].opens_after <= pair[1].opens_after));
+        let minutes = all.last().unwrap().opens_after.0 as f64 / 60_000.0;
+        assert!((minutes / 2_000.0 - 1.0).abs() < 0.1, "{minutes}");
+        let share = |holds: fn(&OrderPlan) -> bool| all.iter().filter(|plan| holds(plan)).count() as f64 / 2_000.0;
+        assert!((share(|plan| plan.payment == Payment::cash()) - 0.2).abs() < 0.05);
+        assert!((share(|plan| plan.restaurant.is_none()) - 0.1).abs() < 0.03);
+        assert!(share(|plan| plan.fate == Fate::Absent) < 0.03);
+        assert!(all.iter().all(|plan| !plan.items.is_empty()));
+    }
+}

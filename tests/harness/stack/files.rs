@@ -1,0 +1,141 @@
+//! What a stack writes before anything runs: configuration files, the clock, the regions' keys.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tomato_shared::cell::RegionId;
+use tomato_shared::time::UnixMs;
+
+use super::{TestHub, TestNode};
+use crate::city::clock::Clock;
+use crate::client::Api;
+use crate::ports;
+use crate::process::workspace_program;
+use crate::server::Server;
+use crate::settings::{self, HubPorts, NodePorts, RegionFile, Shared};
+
+/// Ports from one region to the next where they are chosen by number.
+const PORTS_APART: u16 = 10;
+
+pub(super) fn make(folder: &Path) -> Result<PathBuf, String> {
+    let explain = |error: std::io::Error| format!("{}: {error}", folder.display());
+    std::fs::create_dir_all(folder).map_err(explain)?;
+    folder.canonicalize().map_err(explain)
+}
+
+/// The clock of the directory, or a new one that starts now.
+pub(super) fn clock(folder: &Path, rate: f64) -> Result<Clock, String> {
+    let file = folder.join("clock");
+    if let Ok(text) = std::fs::read_to_string(&file) {
+        let (epoch, rate) = text
+            .trim()
+            .split_once(' ')
+            .ok_or_else(|| format!("{}: not a clock", file.display()))?;
+        let parsed = epoch.parse().ok().zip(rate.parse().ok());
+        let (epoch, rate) = parsed.ok_or_else(|| format!("{}: not a clock", file.display()))?;
+        return Ok(Clock {
+            epoch: UnixMs(epoch),
+            rate,
+        });
+    }
+    let clock = Clock::starting_now(rate);
+    write(&file, &format!("{} {}\n", clock.epoch.0, clock.rate))?;
+    Ok(clock)
+}
+
+fn write(file: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+fn loopback(base: Option<u16>, offset: u16) -> Result<SocketAddr, String> {
+    let Some(base) = base else { return Ok(ports::free()) };
+    let port = base
+        .checked_add(offset)
+        .ok_or_else(|| format!("port {base} + {offset} is more than 65535"))?;
+    if ports::is_free(port) {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    }
+    Err(format!(
+        "port {port} is in use; end what listens there, or choose others with --port-base"
+    ))
+}
+
+pub(super) fn node_ports(base: Option<u16>, number: usize) -> Result<NodePorts, String> {
+    let offset = u16::try_from(number + 1).map_or(u16::MAX, |number| number.saturating_mul(PORTS_APART));
+    Ok(NodePorts {
+        http: loopback(base, offset)?,
+        nats: loopback(base, offset.saturating_add(1))?,
+    })
+}
+
+pub(super) fn hub(
+    folder: &Path,
+    base: Option<u16>,
+    shared: Shared<'_>,
+    http: &reqwest::Client,
+) -> Result<TestHub, String> {
+    let ports = HubPorts {
+        http: loopback(base, 0)?,
+        nats: loopback(base, 1)?,
+        leaf: loopback(base, 2)?,
+    };
+    let (config, data) = (folder.join("hub.toml"), folder.join("hub"));
+    write(&config, &settings::hub(&data, ports, shared).text())?;
+    let public = Api::new(http, &format!("http://{}", ports.http));
+    let api = public.with_token(&shared.issuer.operator());
+    Ok(TestHub {
+        server: Server::new("tomato-hub", &config, data, public)?,
+        api,
+    })
+}
+
+/// Lets a region in at the hub, and returns what its node has to know of the link.
+pub(super) fn enrol(folder: &Path, region: &RegionId) -> Result<toml::Value, String> {
+    let keys = folder.join("keys");
+    let output = Command::new(workspace_program("tomato-hub")?)
+        .args(["region", "add", "--region", region.as_str(), "--config"])
+        .arg(folder.join("hub.toml"))
+        .arg("--out")
+        .arg(&keys)
+        .output()
+        .map_err(|error| format!("tomato-hub region add: {error}"))?;
+    if !output.status.success() {
+        return Err(format!(
+            "tomato-hub region add: {}",
+            String::from_utf8_lossy(&output.stderr)
+        ));
+    }
+    let file = keys.join(format!("{region}.toml"));
+    let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let snippet: toml::Table = text.parse().map_err(|error| format!("{}: {error}", file.display()))?;
+    let leaf = snippet.get("broker").and_then(|broker| broker.get("leaf"));
+    leaf.cloned()
+        .ok_or_else(|| format!("{}: has no [broker.leaf]", file.display()))
+}
+
+pub(super) fn node(
+    folder: &Path,
+    file: RegionFile,
+    (ports, leaf): (NodePorts, Option<toml::Value>),
+    shared: Shared<'_>,
+    http: &reqwest::Client,
+) -> Result<TestNode, String> {
+    let (region, ground) = (file.region(), file.ground());
+    let (config, data) = (folder.join(format!("{region}.toml")), folder.join(region.as_str()));
+    let file = settings::node(file, &data, ports, shared).without("broker.leaf");
+    let file = match leaf {
+        Some(leaf) => file.set("broker.leaf", leaf),
+        None => file,
+    };
+    write(&config, &file.text())?;
+    let public = Api::new(http, &format!("http://{}", ports.http));
+    let api = public.with_token(&shared.issuer.operator());
+    let server = Server::new("tomato-node", &config, data, public)?;
+    Ok(TestNode {
+        region,
+        ground,
+        server,
+        api,
+    })
+}
