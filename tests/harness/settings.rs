@@ -137,9 +137,8 @@ pub(crate) fn node(file: RegionFile, folder: &Path, ports: NodePorts, shared: Sh
     file.set("data_dir", text(folder))
         .set("region.public_url", format!("http://{}", ports.http))
         .set("http.listen", ports.http.to_string())
-        .set("auth.issuer", ISSUER)
         .set("auth.audience", AUDIENCE)
-        .set("auth.jwks_files", vec![text(shared.issuer.jwks_file())])
+        .set("auth.issuers", issuers(shared))
         .set("broker.server.binary", text(&nats_server()))
         .set("broker.server.host", ports.nats.ip().to_string())
         .set("broker.server.port", i64::from(ports.nats.port()))
@@ -150,14 +149,11 @@ pub(crate) fn node(file: RegionFile, folder: &Path, ports: NodePorts, shared: Sh
 
 /// The hub's file.
 pub(crate) fn hub(folder: &Path, ports: HubPorts, shared: Shared<'_>) -> RegionFile {
-    let mut issuer = Table::new();
-    issuer.insert("issuer".into(), ISSUER.into());
-    issuer.insert("jwks_file".into(), text(shared.issuer.jwks_file()).into());
     RegionFile(Table::new())
         .set("data_dir", text(folder))
         .set("http.listen", ports.http.to_string())
         .set("auth.audience", AUDIENCE)
-        .set("auth.issuers", vec![Value::Table(issuer)])
+        .set("auth.issuers", issuers(shared))
         .set("broker.server.binary", text(&nats_server()))
         .set("broker.server.host", ports.nats.ip().to_string())
         .set("broker.server.port", i64::from(ports.nats.port()))
@@ -189,6 +185,14 @@ fn set(table: &mut Table, path: &str, value: Value) {
             set(inner, rest, value);
         }
     }
+}
+
+/// The one issuer that node and hub trust.
+fn issuers(shared: Shared<'_>) -> Vec<Value> {
+    let mut issuer = Table::new();
+    issuer.insert("issuer".into(), ISSUER.into());
+    issuer.insert("jwks_file".into(), text(shared.issuer.jwks_file()).into());
+    vec![Value::Table(issuer)]
 }
 
 #[cfg(test)]
