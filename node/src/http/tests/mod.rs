@@ -200,9 +200,14 @@ impl Rig {
     }
 
     async fn send(&self, request: Request<Body>) -> Reply {
+        let writes = request.method() != http::Method::GET;
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 1 << 24).await.unwrap().to_vec();
+        if writes && parts.status.is_success() {
+            // The writer answers before it tells fleet, catalogue and feed.
+            self.told().await;
+        }
         Reply {
             status: parts.status.as_u16(),
             headers: parts.headers,
@@ -243,7 +248,16 @@ impl Rig {
         self.put("/v1/drivers/me/status", &driver, json!({"online": true}))
             .await
             .expect(200);
-        self.here(&driver).await;
+        assert_eq!(self.here(&driver).await, 204);
+    }
+
+    /// Waits until readers know the newest commit.
+    async fn told(&self) {
+        let newest = self.app.reads.read(reads::head_seq).await.unwrap();
+        until("the newest commit", || async {
+            (self.app.head.borrow().seq >= newest).then_some(())
+        })
+        .await;
     }
 
     /// The driver reports to be next to the restaurant.
