@@ -137,9 +137,8 @@ pub(crate) fn node(file: RegionFile, folder: &Path, ports: NodePorts, shared: Sh
     file.set("data_dir", text(folder))
         .set("region.public_url", format!("http://{}", ports.http))
         .set("http.listen", ports.http.to_string())
-        .set("auth.issuer", ISSUER)
         .set("auth.audience", AUDIENCE)
-        .set("auth.jwks_files", vec![text(shared.issuer.jwks_file())])
+        .set("auth.issuers", issuers(shared.issuer))
         .set("broker.server.binary", text(&nats_server()))
         .set("broker.server.host", ports.nats.ip().to_string())
         .set("broker.server.port", i64::from(ports.nats.port()))
@@ -150,20 +149,24 @@ pub(crate) fn node(file: RegionFile, folder: &Path, ports: NodePorts, shared: Sh
 
 /// The hub's file.
 pub(crate) fn hub(folder: &Path, ports: HubPorts, shared: Shared<'_>) -> RegionFile {
-    let mut issuer = Table::new();
-    issuer.insert("issuer".into(), ISSUER.into());
-    issuer.insert("jwks_file".into(), text(shared.issuer.jwks_file()).into());
     RegionFile(Table::new())
         .set("data_dir", text(folder))
         .set("http.listen", ports.http.to_string())
         .set("auth.audience", AUDIENCE)
-        .set("auth.issuers", vec![Value::Table(issuer)])
+        .set("auth.issuers", issuers(shared.issuer))
         .set("broker.server.binary", text(&nats_server()))
         .set("broker.server.host", ports.nats.ip().to_string())
         .set("broker.server.port", i64::from(ports.nats.port()))
         .set("broker.leaf.host", ports.leaf.ip().to_string())
         .set("broker.leaf.port", i64::from(ports.leaf.port()))
         .set("log.filter", shared.log_filter)
+}
+
+fn issuers(issuer: &Issuer) -> Value {
+    let mut trusted = Table::new();
+    trusted.insert("issuer".into(), ISSUER.into());
+    trusted.insert("jwks_file".into(), text(issuer.jwks_file()).into());
+    Value::Array(vec![Value::Table(trusted)])
 }
 
 /// The nats-server of this checkout where there is one, else whatever `PATH` has.
