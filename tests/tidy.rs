@@ -199,7 +199,7 @@ fn every_shipped_configuration_loads() {
     for (path, _) in files("config", &[".toml"]) {
         let file = root().join(&path);
         let loaded = if path.contains("hub") {
-            config::load::<tomato_hub::config::Config>(Some(&file), none(), "TOMATO").map(|_| ())
+            config::load::<tomato_hub::config::HubConfig>(Some(&file), none(), "TOMATO").map(|_| ())
         } else {
             config::load::<tomato_node::config::Config>(Some(&file), none(), "TOMATO").map(|_| ())
         };

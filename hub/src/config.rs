@@ -60,7 +60,7 @@ impl Default for HttpConfig {
     }
 }
 
-/// The `[stream]` section. It only matters when the stream is made, that is, at the very first start.
+/// The `[stream]` section. Limits are set at each start; `replicas` only when the stream is made, at the very first.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StreamConfig {
@@ -185,7 +185,10 @@ mod tests {
         assert_eq!(config.http.listen, HttpConfig::default().listen);
         assert_eq!(config.http.limits, ServeLimits::default());
         assert_eq!(config.stream.max_bytes, StreamConfig::default().max_bytes);
-        assert_eq!(config.broker, HubBroker::default());
+        // Not the default: a node of the same machine has that port.
+        let mut broker = HubBroker::default();
+        broker.server.port = 4223;
+        assert_eq!(config.broker, broker);
         assert_eq!(config.leaf_urls(), ["nats-leaf://127.0.0.1:7422"]);
         let config = load(
             &file,

@@ -11,6 +11,7 @@
 //! | `store` | the SQLite file: schema, statements, connections |
 //! | `http` | the operators' API |
 //! | `clock` | the only reader of wall time |
+//! | [`fault`] | errors with their causes |
 //!
 //! The hub decides nothing about orders and sends regions nothing but watermarks and repair requests; when it is gone,
 //! every region goes on. It must not know how a region decides, and nothing here imports the node.
@@ -29,6 +30,7 @@
 mod clock;
 pub mod config;
 pub mod enrol;
+pub mod fault;
 mod heartbeats;
 mod http;
 mod ingest;
@@ -45,6 +47,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{Client, jetstream};
+use futures_util::TryFutureExt;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -55,6 +58,7 @@ use tomato_shared::runtime::shutdown::{Exit, StopSignal, Supervisor};
 use tomato_shared::subject;
 
 use config::{HubConfig, StreamConfig};
+use fault::Chain;
 use ingest::Applier;
 use ingest::pull::Puller;
 use ingest::sources::Keeper;
@@ -114,7 +118,7 @@ impl Hub {
         let users = leaf_users(&registry.borrow());
         let broker = Arc::new(Broker::hub(&config.broker, &users, &config.data_dir)?);
         let client = connect(&broker.access(), "tomato-hub", subject::HUB_INBOX).await?;
-        let applier = Applier::new(writer.clone(), client.clone(), Arc::clone(&live)).await?;
+        let applier = Applier::new(writer.clone(), client.clone(), Arc::clone(&live), registry.clone()).await?;
 
         let parts = Parts {
             stream: fitting(config.stream, &broker),
@@ -130,7 +134,7 @@ impl Hub {
         };
         let mut supervisor = Supervisor::default();
         let stop = supervisor.stop_signal();
-        supervisor.spawn("registry", watcher.run(stop.clone()));
+        supervisor.spawn("registry", watcher.run(stop.clone()).map_err(Chain));
         parts.spawn_ingest(&mut supervisor, &stop, applier);
         let drain = parts.spawn_http(&mut supervisor, &stop, listener) + DRAIN;
         let (stop, stopped) = oneshot::channel();
@@ -210,11 +214,12 @@ impl Parts {
             registry: self.registry.clone(),
             stream: self.stream,
         };
-        supervisor.spawn("ingest", applier.run(received, stop.clone()));
+        supervisor.spawn("ingest", applier.run(received, stop.clone()).map_err(Chain));
         supervisor.spawn("pull", puller.run(stop.clone()));
         supervisor.spawn("sources", keeper.run(stop.clone()));
         let (client, store, live) = (self.client.clone(), self.writer.clone(), Arc::clone(&self.live));
-        supervisor.spawn("heartbeats", heartbeats::run(client, store, live, stop.clone()));
+        let heartbeats = heartbeats::run(client, store, live, stop.clone());
+        supervisor.spawn("heartbeats", heartbeats.map_err(Chain));
         let admit = admit(Arc::clone(&self.broker), self.registry.clone(), stop.clone());
         supervisor.spawn("broker users", admit);
     }
@@ -222,12 +227,8 @@ impl Parts {
     /// Returns how long open requests get at shutdown.
     fn spawn_http(self, supervisor: &mut Supervisor, stop: &StopSignal, listener: TcpListener) -> Duration {
         let limits = self.config.http.limits;
-        let keys = jwt::refresh(
-            self.config.auth,
-            Arc::clone(&self.verifier),
-            || clock::now().0 / 1_000,
-            stop.clone(),
-        );
+        let now_s = || clock::now().0 / 1_000;
+        let keys = jwt::refresh(self.config.auth, Arc::clone(&self.verifier), now_s, stop.clone());
         supervisor.spawn("token keys", keys);
         let app = http::App {
             readers: self.readers,

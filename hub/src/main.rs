@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use tomato_hub::Hub;
 use tomato_hub::config::HubConfig;
 use tomato_hub::enrol::{self, Added};
+use tomato_hub::fault::Chain;
 use tomato_shared::cell::RegionId;
 use tomato_shared::runtime::serve::raise_open_files;
 use tomato_shared::runtime::shutdown::{Exit, termination};
@@ -77,14 +78,8 @@ fn main() -> ExitCode {
     let Err(fault) = done else {
         return ExitCode::SUCCESS;
     };
-    let mut text = format!("tomato-hub: {fault}");
-    let mut cause = fault.source();
-    while let Some(next) = cause {
-        text.push_str(&format!(": {next}"));
-        cause = next.source();
-    }
     // Nothing can be done if even standard error is closed.
-    writeln!(std::io::stderr(), "{text}").ok();
+    writeln!(std::io::stderr(), "tomato-hub: {}", Chain(&*fault)).ok();
     ExitCode::FAILURE
 }
 

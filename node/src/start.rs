@@ -1,6 +1,7 @@
 //! Puts the parts together, in the order in which they need each other, and takes them apart again.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -16,6 +17,8 @@ use tomato_shared::time::{DurationMs, UnixMs};
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::engine::payment::Task;
+use crate::engine::policy::Policy;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
 use crate::http::{self, App};
@@ -68,7 +71,61 @@ pub struct Node {
 struct Inlets {
     catalogue: watch::Receiver<Arc<crate::engine::city::Catalogue>>,
     head: watch::Receiver<writer::Head>,
-    tasks: mpsc::Receiver<crate::engine::payment::Task>,
+    tasks: mpsc::Receiver<Task>,
+}
+
+/// The region itself: its file, open, with the writer at work on it, and what is kept in memory beside it.
+struct Core {
+    region: RegionId,
+    path: PathBuf,
+    clock: Clock,
+    policy: Arc<Policy>,
+    fleet: Arc<Fleet>,
+    feed: Arc<Feed>,
+    writer: Writer,
+    writer_end: oneshot::Receiver<Result<(), WriterStopped>>,
+    /// Calls to the outside that the last run left open.
+    pending: Vec<Task>,
+}
+
+/// Opens the region's file and starts its writer.
+fn open(config: &Config) -> Result<(Core, Inlets), StartError> {
+    let region = config.region.id.clone().ok_or(StartError::Config)?;
+    let path = config.store_path();
+    let file = store::open(&path)?;
+    let meta = meta::load_or_create(&file.connection, &region, &fresh_key()?)?;
+    let loaded = load::load(&file.connection, UnixMs(0))?;
+    let clock = Clock::start(config.clock.epoch, config.clock.rate, loaded.head_at);
+    let policy = Arc::new(config.policy(meta.quote_key).ok_or(StartError::Config)?);
+    let fleet = Arc::new(Fleet::new(DurationMs(config.dispatch.position_age_max_ms)));
+    let feed = Arc::new(Feed::new(loaded.head_seq, store::reads::totals(&file.connection)?));
+    let pending = loaded.tasks.clone();
+    let (outlets, inlets) = channels(&feed, &fleet, meta.incarnation, meta.watermark_seq, loaded.head_seq);
+    let (writer, writer_end) = writer::start(Start {
+        store: file,
+        loaded,
+        incarnation: meta.incarnation,
+        watermark_seq: meta.watermark_seq,
+        policy: policy.clone(),
+        limits: config.writer_limits(),
+        clock,
+        outlets,
+    })
+    .map_err(system("starting the writer's thread"))?;
+    Ok((
+        Core {
+            region,
+            path,
+            clock,
+            policy,
+            fleet,
+            feed,
+            writer,
+            writer_end,
+            pending,
+        },
+        inlets,
+    ))
 }
 
 impl Node {
@@ -79,60 +136,16 @@ impl Node {
     /// [`StartError`]; nothing is left running.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let verifier = Arc::new(jwt::verifier(&config.auth)?);
+        let jwks = jwt::public_keys(&config.auth)?;
         let listener = serve::bind(config.http.listen)?;
         let addr = listener.local_addr().map_err(system("reading the port"))?;
-        let region = config.region.id.clone().ok_or(StartError::Config)?;
-        let path = config.store_path();
-
-        let file = store::open(&path)?;
-        let meta = meta::load_or_create(&file.connection, &region, &fresh_key()?)?;
-        let loaded = load::load(&file.connection, UnixMs(0))?;
-        let clock = Clock::start(config.clock.epoch, config.clock.rate, loaded.head_at);
-        let policy = Arc::new(config.policy(meta.quote_key).ok_or(StartError::Config)?);
-        let fleet = Arc::new(Fleet::new(DurationMs(config.dispatch.position_age_max_ms)));
-        let totals = store::reads::totals(&file.connection)?;
-        let feed = Arc::new(Feed::new(loaded.head_seq, totals));
-        let pending = loaded.tasks.clone();
-        let (outlets, inlets) = channels(&feed, &fleet, meta.incarnation, meta.watermark_seq, loaded.head_seq);
-        let (writer, writer_end) = writer::start(Start {
-            store: file,
-            loaded,
-            incarnation: meta.incarnation,
-            watermark_seq: meta.watermark_seq,
-            policy: policy.clone(),
-            limits: config.writer_limits(),
-            clock,
-            outlets,
-        })
-        .map_err(system("starting the writer's thread"))?;
-
-        let broker = Broker::region(region.as_str(), &config.broker, &config.data_dir)?;
-        let name = format!("tomato-node {region}");
-        let client = nats::connect(&broker.access(), &name, &subject::inbox(&region)).await?;
+        let (mut core, inlets) = open(&config)?;
+        let broker = Broker::region(core.region.as_str(), &config.broker, &config.data_dir)?;
         let mut supervisor = Supervisor::default();
-        let provider = Arc::new(Simulated::new(clock, DurationMs(config.payments.simulated_delay_ms)));
-        let tasks = Tasks {
-            writer: writer.clone(),
-            provider,
-            clock,
-            path: path.clone(),
-            queue: inlets.tasks,
-        };
-        supervisor.spawn("tasks", tasks.run(pending, supervisor.stop_signal()));
-        let link = Link {
-            region: region.clone(),
-            public_url: config.region.public_url.clone(),
-            client,
-            path: path.clone(),
-            head: inlets.head.clone(),
-            published: Arc::new(AtomicU64::new(0)),
-            writer: writer.clone(),
-            fleet: fleet.clone(),
-            clock,
-        };
-        let published = link.published.clone();
-        tie_to_hub(&mut supervisor, link);
-
+        core.call_outside(&mut supervisor, &config, inlets.tasks);
+        let url = &config.region.public_url;
+        let published = core.tie_to_hub(&mut supervisor, &broker, url, &inlets.head).await?;
+        let clock = core.clock;
         let keys = jwt::refresh(
             config.auth,
             verifier.clone(),
@@ -141,37 +154,34 @@ impl Node {
         );
         supervisor.spawn("keys", keys);
         let app = App::new(http::Parts {
-            writer: writer.clone(),
+            writer: core.writer.clone(),
             catalogue: inlets.catalogue,
             head: inlets.head,
             published,
-            fleet,
-            feed,
+            fleet: core.fleet,
+            feed: core.feed,
             clock,
-            policy,
+            policy: core.policy,
             verifier,
-            jwks: "{\"keys\":[]}".into(),
-            path,
+            jwks,
+            path: core.path,
             readers: config.http.readers,
-            public_url: config.region.public_url.clone(),
+            public_url: config.region.public_url,
             stop: supervisor.stop_signal(),
         })?;
-        let router = http::router(Arc::new(app));
-        let mut stop = supervisor.stop_signal();
-        let limits = config.http.limits;
-        supervisor.spawn("http", async move {
-            serve::serve(listener, router, limits, async move { stop.stopped().await })
-                .await
-                .map(|_| ())
+        let serving = serve::serve(listener, http::router(Arc::new(app)), config.http.limits, {
+            let mut stop = supervisor.stop_signal();
+            async move { stop.stopped().await }
         });
-        tracing::info!(%region, %addr, "serving");
+        supervisor.spawn("http", async { serving.await.map(|_| ()) });
+        tracing::info!(region = %core.region, %addr, "serving");
         Ok(Self {
             addr,
-            region,
+            region: core.region,
             supervisor,
             broker,
-            writer,
-            writer_end,
+            writer: core.writer,
+            writer_end: core.writer_end,
         })
     }
 
@@ -215,17 +225,54 @@ impl Node {
     }
 }
 
-/// Starts what carries events to the hub and hears from it.
-fn tie_to_hub(supervisor: &mut Supervisor, link: Link) {
-    let relay = Relay {
-        region: link.region.clone(),
-        client: link.client.clone(),
-        path: link.path.clone(),
-        head: link.head.clone(),
-        published: link.published.clone(),
-    };
-    supervisor.spawn("relay", relay.run(supervisor.stop_signal()));
-    supervisor.spawn("link", link.run(supervisor.stop_signal()));
+impl Core {
+    /// Starts what makes the calls to the outside, beginning with those that the last run left open.
+    fn call_outside(&mut self, supervisor: &mut Supervisor, config: &Config, queue: mpsc::Receiver<Task>) {
+        let delay = DurationMs(config.payments.simulated_delay_ms);
+        let tasks = Tasks {
+            writer: self.writer.clone(),
+            provider: Arc::new(Simulated::new(self.clock, delay)),
+            clock: self.clock,
+            path: self.path.clone(),
+            queue,
+        };
+        let pending = std::mem::take(&mut self.pending);
+        supervisor.spawn("tasks", tasks.run(pending, supervisor.stop_signal()));
+    }
+
+    /// Starts what carries events to the hub and hears from it. Returns where the newest published event is told.
+    async fn tie_to_hub(
+        &self,
+        supervisor: &mut Supervisor,
+        broker: &Broker,
+        public_url: &str,
+        head: &watch::Receiver<writer::Head>,
+    ) -> Result<Arc<AtomicU64>, BrokerError> {
+        let name = format!("tomato-node {}", self.region);
+        let client = nats::connect(&broker.access(), &name, &subject::inbox(&self.region)).await?;
+        let published = Arc::new(AtomicU64::new(0));
+        let relay = Relay {
+            region: self.region.clone(),
+            client: client.clone(),
+            path: self.path.clone(),
+            head: head.clone(),
+            published: published.clone(),
+        };
+        supervisor.spawn("relay", relay.run(supervisor.stop_signal()));
+        let link = Link {
+            region: self.region.clone(),
+            public_url: public_url.to_owned(),
+            client,
+            path: self.path.clone(),
+            head: head.clone(),
+            published: published.clone(),
+            writer: self.writer.clone(),
+            fleet: self.fleet.clone(),
+            clock: self.clock,
+        };
+        supervisor.spawn("link", link.run(supervisor.stop_signal()));
+        Ok(published)
+    }
 }
 
 const WRITER_ENDED: &str = "the writer has ended";

@@ -87,7 +87,7 @@ impl<K: Kind> Id<K> {
 
 /// A text that is not an id of the wanted kind.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("not a {name} id: want \"{prefix}_\" and {TEXT_LEN} characters of 0-9 a-z without i l o u")]
+#[error("no {name} id: want \"{prefix}_\" and {TEXT_LEN} characters of 0-9 a-z without i l o u")]
 pub struct IdError {
     name: &'static str,
     prefix: &'static str,

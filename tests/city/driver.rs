@@ -9,7 +9,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use tokio::task::AbortHandle;
 use tomato_shared::cell::LatLng;
-use tomato_shared::id::{DriverId, OfferId, OrderId};
+use tomato_shared::id::{DriverId, OfferId};
 use tomato_shared::time::{DurationMs, UnixMs};
 
 use super::City;
@@ -74,7 +74,6 @@ pub(super) async fn run(city: Arc<City>, number: usize, shift: Shift) {
             number as u64,
         ),
         passed_over: BTreeSet::new(),
-        given_back: BTreeSet::new(),
         free_at: UnixMs(0),
         phone: None,
         api,
@@ -93,8 +92,6 @@ struct Driver {
     rng: StdRng,
     /// Offers that are not for this driver.
     passed_over: BTreeSet<OfferId>,
-    /// Orders that this driver gave back; what is told of them later is old.
-    given_back: BTreeSet<OrderId>,
     /// When the last customer has their food in their hands.
     free_at: UnixMs,
     phone: Option<AbortHandle>,
@@ -146,8 +143,7 @@ impl Driver {
             .driver
             .as_ref()
             .is_some_and(|driver| driver.id == self.shift.driver);
-        let over = order.state.is_final() || self.given_back.contains(&order.id);
-        bound && order.delivery.state.has_driver() && !over
+        bound && order.delivery.state.has_driver() && !order.state.is_final()
     }
 
     fn is_offered(&self, order: &Order) -> bool {
@@ -234,17 +230,14 @@ impl Driver {
             }
         };
         let outcome = if accepts {
-            self.api
-                .accept_offer(offer.id)
-                .await
-                .map(|order| self.follower.put(order))
+            self.api.accept_offer(offer.id).await
         } else {
-            self.api.decline_offer(offer.id).await.map(|_| ())
+            self.api.decline_offer(offer.id).await
         };
-        if let Err(error) = outcome
-            && !OFFER_GONE.contains(&error.code())
-        {
-            self.complain(&format!("answers offer {}: {error}", offer.id));
+        match outcome {
+            Ok(order) => self.follower.put(order),
+            Err(error) if OFFER_GONE.contains(&error.code()) => {}
+            Err(error) => self.complain(&format!("answers offer {}: {error}", offer.id)),
         }
     }
 

@@ -84,8 +84,8 @@ impl Api {
             .await
     }
 
-    /// Does not take an order on. The answer is empty: the order may be another restaurant's by then.
-    pub async fn reject(&self, id: RestaurantId, order: OrderId) -> Result<Value> {
+    /// Does not take an order on.
+    pub async fn reject(&self, id: RestaurantId, order: OrderId) -> Result<Order> {
         self.command(
             Method::POST,
             &format!("/v1/restaurants/{id}/orders/{order}/reject"),
@@ -130,8 +130,8 @@ impl Api {
             .await
     }
 
-    /// Refuses an offer. The node answers with the driver, not with an order that is none of their business any more.
-    pub async fn decline_offer(&self, id: OfferId) -> Result<Driver> {
+    /// Refuses an offer.
+    pub async fn decline_offer(&self, id: OfferId) -> Result<Order> {
         self.command(Method::POST, &format!("/v1/offers/{id}/decline"), &json!({}))
             .await
     }
@@ -168,8 +168,8 @@ impl Api {
         .await
     }
 
-    /// Gives the delivery back before pickup. The node answers with the driver.
-    pub async fn give_back(&self, id: DeliveryId) -> Result<Driver> {
+    /// Gives the delivery back before pickup.
+    pub async fn give_back(&self, id: DeliveryId) -> Result<Order> {
         self.command(Method::POST, &format!("/v1/deliveries/{id}/cancel"), &json!({}))
             .await
     }

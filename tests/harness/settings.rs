@@ -138,7 +138,7 @@ pub(crate) fn node(file: RegionFile, folder: &Path, ports: NodePorts, shared: Sh
         .set("region.public_url", format!("http://{}", ports.http))
         .set("http.listen", ports.http.to_string())
         .set("auth.audience", AUDIENCE)
-        .set("auth.issuers", issuers(shared.issuer))
+        .set("auth.issuers", issuers(shared))
         .set("broker.server.binary", text(&nats_server()))
         .set("broker.server.host", ports.nats.ip().to_string())
         .set("broker.server.port", i64::from(ports.nats.port()))
@@ -153,20 +153,13 @@ pub(crate) fn hub(folder: &Path, ports: HubPorts, shared: Shared<'_>) -> RegionF
         .set("data_dir", text(folder))
         .set("http.listen", ports.http.to_string())
         .set("auth.audience", AUDIENCE)
-        .set("auth.issuers", issuers(shared.issuer))
+        .set("auth.issuers", issuers(shared))
         .set("broker.server.binary", text(&nats_server()))
         .set("broker.server.host", ports.nats.ip().to_string())
         .set("broker.server.port", i64::from(ports.nats.port()))
         .set("broker.leaf.host", ports.leaf.ip().to_string())
         .set("broker.leaf.port", i64::from(ports.leaf.port()))
         .set("log.filter", shared.log_filter)
-}
-
-fn issuers(issuer: &Issuer) -> Value {
-    let mut trusted = Table::new();
-    trusted.insert("issuer".into(), ISSUER.into());
-    trusted.insert("jwks_file".into(), text(issuer.jwks_file()).into());
-    Value::Array(vec![Value::Table(trusted)])
 }
 
 /// The nats-server of this checkout where there is one, else whatever `PATH` has.
@@ -192,6 +185,14 @@ fn set(table: &mut Table, path: &str, value: Value) {
             set(inner, rest, value);
         }
     }
+}
+
+/// The one issuer that node and hub trust.
+fn issuers(shared: Shared<'_>) -> Vec<Value> {
+    let mut issuer = Table::new();
+    issuer.insert("issuer".into(), ISSUER.into());
+    issuer.insert("jwks_file".into(), text(shared.issuer.jwks_file()).into());
+    vec![Value::Table(issuer)]
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use tomato_shared::runtime::jwt::Verifier;
 use tomato_shared::runtime::problem::Problem;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::fault::Chain;
 use crate::live::Live;
 use crate::registry::Active;
 use crate::store::{Pool, StoreFault};
@@ -78,22 +79,7 @@ fn bad_path(_: PathRejection) -> Problem {
     Problem::not_found("no such path")
 }
 
-fn failed(fault: &StoreFault) -> Problem {
+fn failed(fault: StoreFault) -> Problem {
     tracing::error!(fault = %Chain(fault), "a read failed");
     Problem::internal()
-}
-
-/// An error with its causes, on one line.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut next = self.0.source();
-        while let Some(cause) = next {
-            write!(f, ": {cause}")?;
-            next = cause.source();
-        }
-        Ok(())
-    }
 }

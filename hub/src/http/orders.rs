@@ -116,7 +116,7 @@ pub(super) async fn list(
     let filter = filter(&operator, &query)?;
     // One more than wanted tells whether there is a next page.
     let work = move |conn: &mut rusqlite::Connection| orders::page(conn, &filter, limit + 1);
-    let mut rows = app.readers.run(work).await.map_err(|fault| failed(&fault))?;
+    let mut rows = app.readers.run(work).await.map_err(failed)?;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = rows.len() > wanted;
     rows.truncate(wanted);
@@ -201,7 +201,7 @@ pub(super) async fn read(
         let payloads = events::of_order(&tx, &row.region, id, MAX_TIMELINE)?;
         Ok(Some((row, payloads)))
     };
-    let found = app.readers.run(work).await.map_err(|fault| failed(&fault))?;
+    let found = app.readers.run(work).await.map_err(failed)?;
     let (row, payloads) = found
         .filter(|(row, _)| operator.sees(&row.region))
         .ok_or_else(missing)?;

@@ -82,7 +82,7 @@ pub(super) async fn read(
     query: Result<Query<NoQuery>, QueryRejection>,
 ) -> Result<Json<Overview>, Problem> {
     query.map_err(|rejection| bad_query(&rejection))?;
-    let mut stored = app.readers.run(totals::all).await.map_err(|fault| failed(&fault))?;
+    let mut stored = app.readers.run(totals::all).await.map_err(failed)?;
     let mut sum = Totals::default();
     let mut regions = Vec::new();
     for region in app.live.snapshot().into_keys().filter(|region| operator.sees(region)) {

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::Client;
 use async_nats::connection::State;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tomato_shared::cell::RegionId;
 use tomato_shared::runtime::shutdown::StopSignal;
@@ -34,6 +34,7 @@ use tomato_shared::sync::Watermark;
 
 use crate::clock;
 use crate::live::Live;
+use crate::registry::Active;
 use crate::store::regions::{self, Cursor};
 use crate::store::{Pool, StoreFault};
 use apply::{Arrival, Batch, Outcome, apply};
@@ -51,6 +52,7 @@ pub(crate) struct Applier {
     store: Pool,
     client: Client,
     live: Arc<Live>,
+    registry: watch::Receiver<Active>,
     gaps: Gaps,
     cursors: BTreeMap<RegionId, Cursor>,
     asked: JoinSet<Asked>,
@@ -65,7 +67,12 @@ struct Asked {
 
 impl Applier {
     /// Reads the cursors.
-    pub(crate) async fn new(store: Pool, client: Client, live: Arc<Live>) -> Result<Self, StoreFault> {
+    pub(crate) async fn new(
+        store: Pool,
+        client: Client,
+        live: Arc<Live>,
+        registry: watch::Receiver<Active>,
+    ) -> Result<Self, StoreFault> {
         let cursors = store.run(|conn| regions::cursors(conn)).await?;
         for (region, cursor) in &cursors {
             live.register(region);
@@ -75,6 +82,7 @@ impl Applier {
             store,
             client,
             live,
+            registry,
             gaps: Gaps::default(),
             cursors,
             asked: JoinSet::new(),
@@ -150,8 +158,14 @@ impl Applier {
     /// Starts requests for what is missing.
     fn look(&mut self) {
         let now = Instant::now();
+        // A removed region's link may still be up; what it says from now on is not asked for.
+        let registered = self.registry.borrow().clone();
+        for region in self.gaps.forget(|region| !registered.contains_key(region)) {
+            self.live.set_gap(&region, None);
+        }
         for (region, state) in self.live.snapshot() {
             if state.gap.is_none()
+                && registered.contains_key(&region)
                 && let Some(seq) = repair::silent(&state, now)
             {
                 self.want(&region, seq, "silence");

@@ -136,6 +136,15 @@ impl Gaps {
         news
     }
 
+    /// Drops the gaps of some regions, and returns these.
+    pub(crate) fn forget(&mut self, dropped: impl Fn(&RegionId) -> bool) -> Vec<RegionId> {
+        let gone: Vec<RegionId> = self.0.keys().filter(|region| dropped(region)).cloned().collect();
+        for region in &gone {
+            self.0.remove(region);
+        }
+        gone
+    }
+
     /// The gap of a region.
     pub(crate) fn get(&self, region: &RegionId) -> Option<Gap> {
         self.0.get(region).map(|open| open.gap.clone())

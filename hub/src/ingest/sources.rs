@@ -85,11 +85,11 @@ impl Keeper {
     async fn keep(&mut self, kicked: &mut BTreeMap<RegionId, Instant>) -> Result<(), KeepFault> {
         let wanted: BTreeSet<RegionId> = self.registry.borrow_and_update().keys().cloned().collect();
         let info = self.open(&wanted).await?;
-        let config = match reconciled(&info.config, &wanted) {
+        let config = match reconciled(&info.config, self.config(&wanted)) {
             None => info.config.clone(),
             Some(config) => {
                 self.update(&config).await?;
-                tracing::info!(sources = wanted.len(), "sources follow the registry");
+                tracing::info!(sources = wanted.len(), "the stream follows registry and configuration");
                 config
             }
         };
@@ -178,22 +178,24 @@ fn source(region: &RegionId) -> Source {
     }
 }
 
-/// The stream's configuration with the wanted sources; `None` if it has exactly these. Present ones stay as they are.
-fn reconciled(present: &Config, wanted: &BTreeSet<RegionId>) -> Option<Config> {
-    let names: BTreeMap<String, &RegionId> = wanted.iter().map(|id| (subject::region_stream(id), id)).collect();
-    let mut sources: Vec<Source> = present.sources.iter().flatten().cloned().collect();
-    let before = sources.len();
-    sources.retain(|source| names.contains_key(&source.name));
-    let kept: BTreeSet<String> = sources.iter().map(|source| source.name.clone()).collect();
-    let missing = names.iter().filter(|(name, _)| !kept.contains(*name));
-    sources.extend(missing.map(|(_, region)| source(region)));
-    if sources.len() == before && kept.len() == before {
-        return None;
-    }
-    Some(Config {
-        sources: Some(sources),
+/// The stream's configuration with the wanted sources and limits; `None` if it has exactly these. Sources that are
+/// present stay as they are.
+fn reconciled(present: &Config, wanted: Config) -> Option<Config> {
+    let named = |list: &[Source], source: &Source| list.iter().any(|one| one.name == source.name);
+    let (has, wants) = (
+        present.sources.clone().unwrap_or_default(),
+        wanted.sources.unwrap_or_default(),
+    );
+    let kept = has.iter().filter(|source| named(&wants, source)).cloned();
+    let missing = wants.iter().filter(|source| !named(&has, source)).cloned();
+    let config = Config {
+        sources: Some(kept.chain(missing).collect()),
+        max_age: wanted.max_age,
+        max_bytes: wanted.max_bytes,
         ..present.clone()
-    })
+    };
+    let same = config.sources.as_deref() == Some(&has) && config.max_age == present.max_age;
+    (!same || config.max_bytes != present.max_bytes).then_some(config)
 }
 
 fn sources_seen(info: &Info, wanted: &BTreeSet<RegionId>) -> BTreeMap<RegionId, live::Source> {
@@ -216,77 +218,4 @@ fn sleeps(region: &Now, now: Instant) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tomato_shared::sync::Heartbeat;
-    use tomato_shared::time::UnixMs;
-
-    fn set(names: &[&str]) -> BTreeSet<RegionId> {
-        names.iter().map(|name| name.parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn sources_follow_the_registry_and_present_ones_stay() {
-        let mut present = Config {
-            sources: Some(vec![source(&"ams".parse().unwrap()), source(&"ber".parse().unwrap())]),
-            ..Config::default()
-        };
-        if let Some(first) = present.sources.as_mut().and_then(|sources| sources.first_mut()) {
-            first.filter_subject = Some("as the server wrote it".into());
-        }
-        assert_eq!(reconciled(&present, &set(&["ams", "ber"])), None);
-        let changed = reconciled(&present, &set(&["ams", "blr"])).unwrap().sources.unwrap();
-        let names: Vec<&str> = changed.iter().map(|source| source.name.as_str()).collect();
-        assert_eq!(names, ["EV_ams", "EV_blr"]);
-        assert_eq!(Some(&changed[0]), present.sources.unwrap().first());
-        let external = changed[1].external.as_ref().unwrap();
-        assert_eq!(external.api_prefix, "$JS.blr.API");
-        assert_eq!(external.delivery_prefix.as_deref(), Some("tomato.src.blr"));
-        assert_eq!(reconciled(&Config::default(), &set(&[])), None);
-        assert!(reconciled(&Config::default(), &set(&["ams"])).is_some());
-    }
-
-    #[test]
-    fn only_a_live_region_with_news_and_a_silent_source_is_kicked() {
-        let now = Instant::now() + Duration::from_secs(1_000);
-        let ago = |seconds| now.checked_sub(Duration::from_secs(seconds));
-        let case = |heard_s, published_seq, behind_s, silent_s: Option<u64>| {
-            let beat = Heartbeat {
-                incarnation: 1,
-                head_seq: 50,
-                published_seq,
-                watermark_seq: 0,
-                oldest_unsynced_at: None,
-                at: UnixMs(0),
-                public_url: String::new(),
-                version: String::new(),
-                active_orders: 0,
-                drivers_online: 0,
-            };
-            let region = Now {
-                heard: Some(live::Heard {
-                    beat,
-                    received_at: UnixMs(0),
-                    received: ago(heard_s),
-                }),
-                cursor: crate::store::regions::Cursor {
-                    incarnation: 1,
-                    seq: 40,
-                    at: UnixMs(0),
-                },
-                behind_since: ago(behind_s),
-                gap: None,
-                source: Some(live::Source {
-                    silent: silent_s.map(Duration::from_secs),
-                }),
-            };
-            sleeps(&region, now)
-        };
-        assert!(case(1, 50, 5, Some(11)));
-        assert!(case(1, 50, 5, None), "never heard of");
-        assert!(!case(7, 50, 5, Some(11)), "the node may be away");
-        assert!(!case(1, 40, 5, Some(11)), "the region's own stream is behind, too");
-        assert!(!case(1, 50, 0, Some(11)), "on its way");
-        assert!(!case(1, 50, 5, Some(1)), "the source moves");
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use life::TOTAL_MINOR;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -132,6 +133,25 @@ impl World {
         let what = format!("{region} applied up to {seq}");
         eventually(&what, || async { (self.applied(region) >= seq).then_some(()) }).await;
         assert_eq!(self.applied(region), seq);
+    }
+
+    /// Every event is there once, the orders are what they should be, and nothing is reported.
+    pub(crate) fn assert_whole(&self, region: &str, orders: i64) {
+        let number = |what: &str| {
+            let sql = format!("SELECT {what} WHERE region = '{region}'");
+            self.number(&sql).unwrap()
+        };
+        assert_eq!(number("count(*) FROM events"), orders * 7);
+        assert_eq!(number("max(seq) FROM events"), orders * 7);
+        assert_eq!(number("count(*) FROM orders"), orders);
+        assert_eq!(number("placed FROM region_totals"), orders);
+        let (cancelled, delivered) = (orders / 4, orders - orders / 4);
+        assert_eq!(number("delivered FROM region_totals"), delivered);
+        assert_eq!(number("cancelled FROM region_totals"), cancelled);
+        assert_eq!(number("active FROM region_totals"), 0);
+        assert_eq!(number("revenue_minor FROM region_money"), delivered * TOTAL_MINOR);
+        assert_eq!(number("refunded_minor FROM region_money"), cancelled * TOTAL_MINOR);
+        assert_eq!(self.number("SELECT count(*) FROM anomalies"), Some(0));
     }
 
     /// `GET` with an operator's token; `None` while nobody answers.

@@ -101,11 +101,6 @@ impl Node {
         }
     }
 
-    /// Sequence of the newest row.
-    pub(crate) fn head(&self) -> u64 {
-        self.state.outbox.lock().unwrap().len() as u64
-    }
-
     /// Publishes what the outbox holds and the stream lacks.
     pub(crate) async fn publish(&self) {
         let from = usize::try_from(self.state.published.load(Ordering::SeqCst)).unwrap();

@@ -75,9 +75,9 @@ pub(super) fn accept_offer(draft: &mut Draft<'_>, offer_id: OfferId) -> Result<A
 
 /// The driver refuses; the next is looked for at once.
 pub(super) fn decline_offer(draft: &mut Draft<'_>, offer_id: OfferId) -> Result<Answer, Refusal> {
-    let (driver_id, id) = own_offer(draft, offer_id)?;
+    let (_, id) = own_offer(draft, offer_id)?;
     end_offer(draft, id, true)?;
-    driver_answer(draft, driver_id)
+    order_answer(draft, 200, id)
 }
 
 /// The driver did not answer in time.
@@ -231,7 +231,7 @@ pub(super) fn give_back(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, Re
     } else {
         draft.dispatch_now();
     }
-    driver_answer(draft, driver_id)
+    order_answer(draft, 200, id)
 }
 
 /// Lets go of whoever is bound to an order that ends, and of its open offer.

@@ -67,8 +67,7 @@ pub(super) fn reject(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, Refus
         return Err(Rejection::WrongState.into());
     }
     pass_on(draft, id, DeclineReason::Rejected)?;
-    // The order may be another restaurant's by now: the one that said no is told no more than that.
-    Ok(super::done())
+    order_answer(draft, 200, id)
 }
 
 /// The restaurant did not answer in time.

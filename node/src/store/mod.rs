@@ -8,9 +8,9 @@
 
 pub mod load;
 pub mod meta;
+pub mod outbox;
 pub mod pool;
 pub mod reads;
-pub mod outbox;
 pub mod write;
 
 use std::fs::{File, TryLockError};

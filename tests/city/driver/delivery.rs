@@ -33,10 +33,7 @@ impl Driver {
                 _ => self.bring(&order).await,
             };
             match step {
-                Ok(Some(order)) => self.follower.put(order),
-                Ok(None) => {
-                    self.given_back.insert(id);
-                }
+                Ok(order) => self.follower.put(order),
                 Err(error) => {
                     stumbles += 1;
                     self.stumble(&order, &error).await;
@@ -53,21 +50,21 @@ impl Driver {
         self.shift.manners == Manners::ByHabit
     }
 
-    /// Drives to the restaurant; or turns round on the way and gives the order back, which is `None`.
-    async fn fetch(&mut self, order: &Order, gives_back: bool) -> Result<Option<Order>, ApiError> {
+    /// Drives to the restaurant; or turns round on the way and gives the order back.
+    async fn fetch(&mut self, order: &Order, gives_back: bool) -> Result<Order, ApiError> {
         self.city.clock.pause_until(self.free_at).await;
         let now = self.city.clock.now();
         let arrives_at = self.motion.go(order.restaurant.place, now, &self.city.travel);
         if gives_back {
             self.city.clock.pause(DurationMs((arrives_at - now).0 / 2)).await;
-            return self.api.give_back(order.delivery.id).await.map(|_| None);
+            return self.api.give_back(order.delivery.id).await;
         }
         self.city.clock.pause_until(arrives_at).await;
-        self.api.arrive(order.delivery.id).await.map(Some)
+        self.api.arrive(order.delivery.id).await
     }
 
     /// Waits for the food and takes it along.
-    async fn collect(&mut self, order: &Order) -> Result<Option<Order>, ApiError> {
+    async fn collect(&mut self, order: &Order) -> Result<Order, ApiError> {
         let span = self.serves(At::Restaurant);
         self.city.clock.pause(span).await;
         while self
@@ -76,7 +73,7 @@ impl Driver {
             .is_some_and(|order| order.state == OrderState::Preparing)
         {
             if self.shift_is_over() {
-                return self.api.give_back(order.delivery.id).await.map(|_| None);
+                return self.api.give_back(order.delivery.id).await;
             }
             if !self.follower.changed(self.city.poll()).await {
                 self.follower.put(self.api.order(order.id).await?);
@@ -84,11 +81,11 @@ impl Driver {
         }
         let taken = self.api.pick_up(order.delivery.id).await?;
         self.free_at = self.city.clock.now() + self.leaves(At::Restaurant);
-        Ok(Some(taken))
+        Ok(taken)
     }
 
     /// Drives to the customer and rings.
-    async fn bring(&mut self, order: &Order) -> Result<Option<Order>, ApiError> {
+    async fn bring(&mut self, order: &Order) -> Result<Order, ApiError> {
         self.city.clock.pause_until(self.free_at).await;
         let Some(address) = &order.deliver_to else {
             return Err(ApiError::Unreadable(format!(
@@ -102,11 +99,7 @@ impl Driver {
         self.city.clock.pause(span).await;
         let proof = match self.city.doors.ring(order.id) {
             Door::Absent => {
-                return self
-                    .api
-                    .fail_delivery(order.delivery.id, "customer_absent")
-                    .await
-                    .map(Some);
+                return self.api.fail_delivery(order.delivery.id, "customer_absent").await;
             }
             Door::Pin(pin) => Proof::Pin { pin },
             Door::LeaveIt => Proof::Photo {
@@ -115,7 +108,7 @@ impl Driver {
         };
         let brought = self.api.complete(order.delivery.id, &proof).await?;
         self.free_at = self.city.clock.now() + self.leaves(At::Door);
-        Ok(Some(brought))
+        Ok(brought)
     }
 
     fn serves(&mut self, at: At) -> DurationMs {

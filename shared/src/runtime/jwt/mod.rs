@@ -11,7 +11,7 @@ mod verifier;
 
 pub use keys::{JwkSet, JwkSetError, RefreshGate};
 pub use signing::{SigningError, SigningKey};
-pub use trust::{AuthConfig, IssuerConfig, KeysError, refresh, verifier};
+pub use trust::{AuthConfig, IssuerConfig, KeysError, public_keys, refresh, verifier};
 pub use verifier::{LEEWAY_S, MAX_TOKEN_BYTES, TokenError, TrustedIssuer, Verifier};
 
 use serde::{Deserialize, Serialize};

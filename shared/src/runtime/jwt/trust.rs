@@ -97,6 +97,23 @@ pub fn verifier(auth: &AuthConfig) -> Result<Verifier, KeysError> {
     Ok(Verifier::new(auth.audience.clone(), issuers?, auth.cache_tokens))
 }
 
+/// The public keys of all issuers as one JWKS document, for others who want to check the same tokens.
+///
+/// # Errors
+/// The first file that cannot be used.
+pub fn public_keys(auth: &AuthConfig) -> Result<String, KeysError> {
+    let mut keys = Vec::new();
+    for issuer in &auth.issuers {
+        let path = || issuer.jwks_file.clone();
+        let text =
+            std::fs::read_to_string(&issuer.jwks_file).map_err(|source| KeysError::Read { path: path(), source })?;
+        JwkSet::parse(&text).map_err(|source| KeysError::Parse { path: path(), source })?;
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        keys.extend(document["keys"].as_array().into_iter().flatten().cloned());
+    }
+    Ok(serde_json::json!({ "keys": keys }).to_string())
+}
+
 /// Reads the files again when a token names a key that no issuer has, so that keys can be replaced while the program
 /// runs. `now_s` gives Unix seconds.
 ///

@@ -1,0 +1,83 @@
+//! `tomato-bench`: measures the system from outside, as its users see it.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`place_order`] [`round`] [`search`] | the bench of placing an order: sides in turns, one round, which rate next |
+//! | [`contender`] [`bare`] [`sizes`] | a node as a real process; the yardstick; how large its rows have to be |
+//! | [`market`] [`load`] | who orders what; open-loop load over HTTP |
+//! | [`meter`] [`machine`] [`report`] | what it cost; where it was measured; table and JSON |
+
+mod bare;
+mod contender;
+mod load;
+mod machine;
+mod market;
+mod meter;
+mod place_order;
+mod report;
+mod round;
+mod search;
+mod sizes;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tomato_shared::runtime::{serve, shutdown};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "bench",
+    version,
+    about = "Measures Tomato on this machine",
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// POST /v1/orders at a region's node, against a bare handler that writes the same rows.
+    PlaceOrder(place_order::Options),
+    /// Serves the bare handler; place-order starts it.
+    #[command(hide = true)]
+    Bare {
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long)]
+        dir: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().bench {
+        Bench::PlaceOrder(options) => place_order(options),
+        Bench::Bare { listen, dir } => bare::serve(&dir, listen),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("bench: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// On one thread: the load generator must leave the machine to what it measures. A signal ends the bench, and with it
+/// every process that it has started.
+fn place_order(options: place_order::Options) -> Result<(), String> {
+    serve::raise_open_files();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime
+        .map_err(|error| format!("no runtime: {error}"))?
+        .block_on(async {
+            let stop = shutdown::termination().map_err(|error| error.to_string())?;
+            tokio::select! {
+                done = place_order::run(options) => done,
+                signal = stop => Err(format!("ended by {signal}")),
+            }
+        })
+}
