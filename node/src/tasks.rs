@@ -128,3 +128,6 @@ async fn report(writer: &Writer, clock: Clock, task: &Task, outcome: PaymentOutc
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

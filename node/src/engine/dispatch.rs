@@ -30,7 +30,8 @@ pub(super) fn nearest(draft: &mut Draft<'_>, waiting: &[Waiting]) -> Result<Answ
                 served += 1;
             }
             // Everybody near has declined: from the next round on they may be asked again.
-            None => draft.order_mut(id)?.delivery.declined.clear(),
+            None if !draft.order(id)?.delivery.declined.is_empty() => draft.order_mut(id)?.delivery.declined.clear(),
+            None => {}
         }
     }
     let left = draft.city.waiting_len() > served;

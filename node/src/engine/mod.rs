@@ -140,4 +140,4 @@ fn visible(draft: &Draft<'_>, id: tomato_shared::id::OrderId) -> Result<(), Refu
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

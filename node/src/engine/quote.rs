@@ -158,6 +158,9 @@ pub fn lines(restaurant: &Restaurant, items: &[(ItemId, u32)]) -> Result<Vec<Lin
     let mut at: BTreeMap<ItemId, usize> = BTreeMap::new();
     let mut lines: Vec<Line> = Vec::with_capacity(items.len());
     for (item_id, quantity) in items {
+        if *quantity == 0 {
+            return Err(Refusal::with(Rejection::OrderValue, format!("0 of {item_id}")));
+        }
         if let Some(place) = at.get(item_id) {
             lines[*place].quantity = lines[*place].quantity.saturating_add(*quantity);
             continue;

@@ -37,10 +37,13 @@ pub(super) fn ask(draft: &mut Draft<'_>, id: OrderId, restaurant: &Restaurant) -
     )
 }
 
+/// Longest time that a restaurant may give itself.
+const READY_IN_MAX: DurationMs = DurationMs::from_mins(24 * 60);
+
 /// The restaurant takes the order on and says when it will be ready.
 pub(super) fn accept(draft: &mut Draft<'_>, id: OrderId, ready_in: DurationMs) -> Result<Answer, Refusal> {
     let restaurant_id = own_order(draft, id)?;
-    let ready_at = draft.now + ready_in;
+    let ready_at = draft.now + ready_in.clamp(DurationMs(0), READY_IN_MAX);
     draft.tell(
         id,
         Event::OrderPreparing {

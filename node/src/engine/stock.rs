@@ -20,9 +20,16 @@ pub fn has_all(draft: &Draft<'_>, restaurant_id: RestaurantId, lines: &[Line]) -
 /// The first line of which there is too little, and how many are left.
 pub fn first_short<'l>(draft: &Draft<'_>, restaurant_id: RestaurantId, lines: &'l [Line]) -> Option<(&'l Line, u32)> {
     lines.iter().find_map(|line| {
-        let left = draft.stock(restaurant_id, line.item_id)?.left();
+        let left = counted(draft, restaurant_id, line.item_id)?.left();
         (left < line.quantity).then_some((line, left))
     })
+}
+
+/// The stock of an item that the menu counts. A row may outlive the counting: what was held on it still comes back to it.
+fn counted(draft: &Draft<'_>, restaurant_id: RestaurantId, item_id: ItemId) -> Option<Stock> {
+    let menu = &draft.restaurant(restaurant_id).ok()?.menu;
+    menu.iter().find(|item| item.id == item_id && item.counted)?;
+    draft.stock(restaurant_id, item_id)
 }
 
 /// Holds the counted lines for an order until `expires_at`, and returns them. Enough must be there.
@@ -35,7 +42,7 @@ pub fn hold(
 ) -> Result<Vec<(ItemId, u32)>, Refusal> {
     let mut held = Vec::new();
     for line in lines {
-        let Some(mut stock) = draft.stock(restaurant_id, line.item_id) else {
+        let Some(mut stock) = counted(draft, restaurant_id, line.item_id) else {
             continue;
         };
         if stock.left() < line.quantity {

@@ -13,6 +13,13 @@ use crate::engine::model::{Driver, Order, Reservation, ReservationKey, Reservati
 use crate::engine::payment::Task;
 use crate::engine::timer::TimerKey;
 
+/// Both go by the index of open orders, so that a start does not look at those that are over.
+pub(super) const OPEN_ORDERS: &str = "SELECT doc FROM orders WHERE ended_at IS NULL";
+pub(super) const LIVE_RESERVATIONS: &str =
+    "SELECT r.order_id, r.restaurant_id, r.item_id, r.quantity, r.state, r.expires_at
+     FROM orders o CROSS JOIN reservations r ON r.order_id = o.id
+     WHERE o.ended_at IS NULL AND r.state IN ('held', 'consumed')";
+
 /// What a start finds.
 #[derive(Debug)]
 pub struct Loaded {
@@ -22,7 +29,7 @@ pub struct Loaded {
     pub head_seq: u64,
     /// When that was decided: the region's time never goes behind it.
     pub head_at: UnixMs,
-    /// Calls that were committed and not yet answered; further ones are found in their table later. further ones are found in their table later.
+    /// Calls that were committed and not yet answered; further ones are found in their table later.
     pub tasks: Vec<Task>,
 }
 
@@ -39,16 +46,11 @@ pub fn load(connection: &Connection, now: UnixMs) -> Result<Loaded, StoreError> 
         changes.drivers.insert(driver.id, driver);
         Ok(())
     })?;
-    each(
-        connection,
-        "orders",
-        "SELECT doc FROM orders WHERE ended_at IS NULL",
-        |row| {
-            let order: Order = doc("orders", row, 0)?;
-            changes.orders.insert(order.id, order);
-            Ok(())
-        },
-    )?;
+    each(connection, "orders", OPEN_ORDERS, |row| {
+        let order: Order = doc("orders", row, 0)?;
+        changes.orders.insert(order.id, order);
+        Ok(())
+    })?;
     load_stock(connection, &mut changes)?;
     load_timers(connection, &mut changes)?;
     if changes
@@ -119,10 +121,7 @@ fn load_stock(connection: &Connection, changes: &mut Changes) -> Result<(), Stor
             Ok(())
         },
     )?;
-    let live = "SELECT r.order_id, r.restaurant_id, r.item_id, r.quantity, r.state, r.expires_at
-                FROM orders o JOIN reservations r ON r.order_id = o.id
-                WHERE o.ended_at IS NULL AND r.state IN ('held', 'consumed')";
-    each(connection, "reservations", live, |row| {
+    each(connection, "reservations", LIVE_RESERVATIONS, |row| {
         let key = ReservationKey {
             order_id: id(row, 0)?,
             restaurant_id: id(row, 1)?,

@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 use tomato_shared::event::Envelope;
 use tomato_shared::id::{DriverId, OrderId};
 use tomato_shared::rejection::Rejection;
+use tomato_shared::time::DurationMs;
 
 use super::{Failure, Held, IdempotencyKey, Response, Submission, Tick, WriterStopped};
 use crate::engine::city::City;
@@ -20,6 +21,9 @@ use crate::engine::{self, Decision};
 use crate::feed::Committed;
 use crate::store::write::{self, Stamp, WriteError};
 use crate::store::{StoreError, load};
+
+/// When a deadline whose command could not be written is tried again.
+const TIMER_PAUSE: DurationMs = DurationMs::from_mins(1);
 
 /// What a batch works on.
 pub(super) struct Batch<'a> {
@@ -72,22 +76,21 @@ impl Batch<'_> {
 
     /// Decides and writes one command that the region itself gives.
     pub(super) fn own(&mut self, command: &Command) -> Result<(), WriterStopped> {
-        match self.command(By::System, command, None, None)? {
-            Ok(_) => {}
-            // A deadline that came too late for its order; the timer itself must not stay.
-            Err(failure) => {
-                tracing::warn!(?command, ?failure, "own command refused");
-                if let Command::TimerDue(key) = command {
-                    self.drop_timer(*key)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn drop_timer(&mut self, key: engine::timer::TimerKey) -> Result<(), WriterStopped> {
+        let Err(failure) = self.command(By::System, command, None, None)? else {
+            return Ok(());
+        };
+        tracing::warn!(?command, ?failure, "own command not carried out");
+        // At once again it would come to the same, and nothing else would get done.
         let mut changes = Changes::default();
-        changes.timers.insert(key, None);
+        match (command, failure) {
+            (Command::TimerDue(key), Failure::Refused(_)) => {
+                changes.timers.insert(*key, None);
+            }
+            (Command::TimerDue(key), _) => {
+                changes.timers.insert(*key, Some(self.tick.now + TIMER_PAUSE));
+            }
+            _ => changes.dispatch_at = Some(Some(self.tick.now + self.policy.dispatch.retry)),
+        }
         match self.write(&changes, By::System, None) {
             Ok(_) => {
                 self.city.apply(&changes);
@@ -95,7 +98,7 @@ impl Batch<'_> {
             }
             Err(Fault::Disk(stop)) => Err(stop),
             Err(Fault::Command(reason)) => Err(WriterStopped {
-                doing: "dropping a deadline",
+                doing: "putting off a deadline",
                 reason,
             }),
         }
@@ -108,7 +111,10 @@ impl Batch<'_> {
         key: Option<IdempotencyKey>,
         trace: Option<&str>,
     ) -> Result<Result<Response, Failure>, WriterStopped> {
-        let visitor = self.fetch(command)?;
+        let visitor = match self.fetch(command)? {
+            Ok(visitor) => visitor,
+            Err(failure) => return Ok(Err(failure)),
+        };
         let seed = seed()?;
         let Decision { answer, changes } = engine::decide(self.city, self.policy, by, command, self.tick.now, seed);
         let result = match answer {
@@ -172,16 +178,21 @@ impl Batch<'_> {
     }
 
     /// Loads the order of a command when it is not in memory. `Some` if it must be dropped again.
-    fn fetch(&mut self, command: &Command) -> Result<Option<OrderId>, WriterStopped> {
+    fn fetch(&mut self, command: &Command) -> Result<Result<Option<OrderId>, Failure>, WriterStopped> {
         let Some(id) = command.order_id().filter(|id| self.city.order(*id).is_none()) else {
-            return Ok(None);
+            return Ok(Ok(None));
         };
         match load::order(self.connection, id) {
             Ok(Some(order)) => {
                 self.city.put_order(order);
-                Ok(Some(id))
+                Ok(Ok(Some(id)))
             }
-            Ok(None) => Ok(None),
+            Ok(None) => Ok(Ok(None)),
+            // One row that cannot be read is no reason to stop the city.
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(%id, %error, "an order cannot be read");
+                Ok(Err(Failure::Broken))
+            }
             Err(error) => Err(WriterStopped {
                 doing: "reading an order",
                 reason: error.to_string(),

@@ -114,6 +114,16 @@ impl<T> Inbox<T> {
         self.filled.notify_all();
     }
 
+    /// Takes nothing in any more and lets go of what waits, which answers whoever waits for it.
+    pub(super) fn abandon(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let left = std::mem::replace(&mut state.queues, std::array::from_fn(|_| VecDeque::new()));
+        drop(state);
+        drop(left);
+        self.filled.notify_all();
+    }
+
     /// Whether nothing is taken in any more.
     pub(super) fn is_closed(&self) -> bool {
         self.lock().closed

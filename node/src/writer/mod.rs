@@ -12,6 +12,7 @@
 mod batch;
 mod inbox;
 mod run;
+mod sweep;
 
 use std::sync::Arc;
 
@@ -224,11 +225,22 @@ pub fn start(start: Start) -> std::io::Result<(Writer, oneshot::Receiver<Result<
     let writer = Writer { inbox: inbox.clone() };
     let (ended, end) = oneshot::channel();
     std::thread::Builder::new().name("writer".into()).spawn(move || {
-        let result = run::run(start, &inbox);
-        inbox.close();
+        // However the loop ends, a panic included, nobody waits for an answer that will not come.
+        let closing = Closing(inbox);
+        let result = run::run(start, &closing.0);
+        drop(closing);
         drop(ended.send(result));
     })?;
     Ok((writer, end))
+}
+
+/// Abandons the inbox when the writer's thread ends.
+struct Closing(Arc<Inbox<Entry>>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
 }
 
 /// A finished submission, held back until the commit.
@@ -242,3 +254,6 @@ struct Held {
 struct Tick {
     now: UnixMs,
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

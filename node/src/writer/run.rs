@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use tomato_shared::time::DurationMs;
 
 use super::batch::{Batch, News, stopped};
 use super::inbox::Inbox;
-use super::{Entry, Head, Start, Tick, WriterStopped};
+use super::{Entry, Head, Start, Tick, WriterStopped, sweep};
 use crate::engine::city::City;
 use crate::engine::command::{Command, Waiting};
 use crate::engine::model::Driver;
@@ -18,15 +18,15 @@ use crate::store::meta;
 const IDLE: Duration = Duration::from_millis(500);
 /// Deadlines taken into one batch.
 const TIMERS_MAX: usize = 512;
-/// How often spent rows are swept, in real time, and how many go at once.
+/// How often spent rows are swept, in real time; and how soon again where there were more than go at once.
 const SWEEP_EVERY: Duration = Duration::from_secs(7);
-const SWEEP_ROWS: i64 = 2_000;
+const SWEEP_AGAIN: Duration = Duration::from_millis(100);
 
 struct Loop {
     start: Start,
     head: Head,
-    swept: Instant,
-    /// How many waiting orders the last dispatch round skipped, so that each gets its turn.
+    sweep_at: Instant,
+    /// Where the next dispatch round begins, so that each waiting order gets its turn.
     dispatch_skip: usize,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn run(start: Start, inbox: &Inbox<Entry>) -> Result<(), WriterStoppe
     let mut this = Loop {
         start,
         head,
-        swept: Instant::now(),
+        sweep_at: Instant::now() + SWEEP_EVERY,
         dispatch_skip: 0,
     };
     this.begin();
@@ -71,7 +71,7 @@ impl Loop {
             if !entries.is_empty() || due {
                 self.turn(entries, Tick { now })?;
             }
-            if self.swept.elapsed() >= SWEEP_EVERY {
+            if Instant::now() >= self.sweep_at {
                 self.sweep()?;
             }
         }
@@ -98,6 +98,15 @@ impl Loop {
             tick,
             news: News::default(),
         };
+        // First of all, while memory and fleet say the same of every driver: the fleet hears of changes after the commit.
+        if batch.city.dispatch_at().is_some_and(|at| at <= tick.now) {
+            let waiting = candidates(&self.start.outlets.fleet, &batch, self.dispatch_skip);
+            self.dispatch_skip = match batch.city.waiting_len() {
+                all if all > waiting.len() => (self.dispatch_skip + waiting.len()) % all,
+                _ => 0,
+            };
+            batch.own(&Command::Dispatch(waiting))?;
+        }
         for _ in 0..TIMERS_MAX {
             let Some(key) = batch.city.due(tick.now) else { break };
             batch.own(&Command::TimerDue(key))?;
@@ -105,24 +114,22 @@ impl Loop {
         for entry in entries {
             match entry {
                 Entry::Command(submission) => batch.submission(*submission)?,
-                Entry::Watermark(watermark) => {
-                    if watermark.incarnation == self.head.incarnation && watermark.seq > self.head.watermark_seq {
+                Entry::Watermark(watermark) if watermark.incarnation == self.head.incarnation => {
+                    if watermark.seq > batch.head_seq {
+                        // Believed, it would let the sweep remove events that the hub never saw.
+                        tracing::error!(
+                            hub = watermark.seq,
+                            file = batch.head_seq,
+                            "the hub has more than this file: it is an old copy"
+                        );
+                    } else if watermark.seq > self.head.watermark_seq {
                         self.head.watermark_seq = watermark.seq;
                         meta::set_watermark(connection, i64::try_from(watermark.seq).unwrap_or(i64::MAX))
                             .map_err(|error| stopped("writing the watermark", &error))?;
                     }
                 }
+                Entry::Watermark(_) => {}
             }
-        }
-        if batch.city.dispatch_at().is_some_and(|at| at <= tick.now) {
-            let limits = &self.start.policy.dispatch;
-            let waiting = candidates(&self.start.outlets.fleet, &batch, self.dispatch_skip);
-            self.dispatch_skip = if waiting.len() < limits.orders_per_round {
-                0
-            } else {
-                self.dispatch_skip + waiting.len()
-            };
-            batch.own(&Command::Dispatch(waiting))?;
         }
         let (head_seq, news) = (batch.head_seq, batch.news);
         sql(connection, "COMMIT", "committing")?;
@@ -131,17 +138,19 @@ impl Loop {
         Ok(())
     }
 
+    /// Lets everybody know. Readers first: whoever has an answer must find what it says.
     fn tell(&mut self, news: News) {
-        for held in news.held {
-            // Whoever asked may have gone; the command is committed all the same.
-            drop(held.reply.send(held.result));
-        }
+        self.tell_head();
         let (outlets, city) = (&self.start.outlets, &self.start.loaded.city);
         if news.catalogue_changed {
             outlets.catalogue.send_replace(city.catalogue().clone());
         }
         for driver in news.drivers.iter().filter_map(|id| city.driver(*id)) {
             set_duty(&outlets.fleet, city, driver);
+        }
+        for held in news.held {
+            // Whoever asked may have gone; the command is committed all the same.
+            drop(held.reply.send(held.result));
         }
         for task in news.tasks {
             if outlets.tasks.try_send(task).is_err() {
@@ -151,7 +160,6 @@ impl Loop {
         if !news.committed.is_empty() {
             outlets.feed.publish(news.committed);
         }
-        self.tell_head();
     }
 
     fn tell_head(&mut self) {
@@ -161,37 +169,28 @@ impl Loop {
         self.start.outlets.head.send_replace(self.head);
     }
 
-    /// Removes what nobody needs any more, a bounded number at a time: answers past their time, and rows that the hub has.
-    /// The newest row of the outbox always stays: it is where the sequence goes on from.
+    /// Removes what nobody needs any more. Where that was more than goes at once, the rest follows soon.
     fn sweep(&mut self) -> Result<(), WriterStopped> {
-        self.swept = Instant::now();
         let (now, limits) = (self.start.clock.now(), &self.start.limits);
         let connection = &self.start.store.connection;
-        let failed = |error| stopped("sweeping", &error);
-        let answers = "DELETE FROM idempotency WHERE key IN
-                       (SELECT key FROM idempotency WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)";
-        let before = now + DurationMs(-limits.idempotency_ms);
-        connection
-            .prepare_cached(answers)
-            .and_then(|mut sql| sql.execute(params![before.0, SWEEP_ROWS]))
-            .map_err(failed)?;
-        let rows = "DELETE FROM outbox WHERE seq IN
-                    (SELECT seq FROM outbox WHERE seq <= ?1 AND at < ?2 ORDER BY seq LIMIT ?3)";
-        let below = self.head.watermark_seq.min(self.head.seq.saturating_sub(1));
-        let before = now + DurationMs(-limits.outbox_ms);
-        let below = i64::try_from(below).unwrap_or(0);
-        connection
-            .prepare_cached(rows)
-            .and_then(|mut sql| sql.execute(params![below, before.0, SWEEP_ROWS]))
-            .map_err(failed)?;
+        let answers = sweep::answers(connection, now + DurationMs(-limits.idempotency_ms));
+        // The newest row of the outbox always stays: it is where the sequence goes on from.
+        let upto = self.head.watermark_seq.min(self.head.seq.saturating_sub(1));
+        let events = sweep::events(connection, upto, now + DurationMs(-limits.outbox_ms));
+        let more = answers
+            .and_then(|full| Ok(full | events?))
+            .map_err(|error| stopped("sweeping", &error))?;
+        self.sweep_at = Instant::now() + if more { SWEEP_AGAIN } else { SWEEP_EVERY };
         Ok(())
     }
 }
 
-/// The orders that wait, each with the free drivers near its restaurant.
+/// The orders that wait, each with the free drivers near its restaurant: those behind the ones that the last round looked
+/// at, then round to the first.
 fn candidates(fleet: &Fleet, batch: &Batch<'_>, skip: usize) -> Vec<Waiting> {
     let limits = &batch.policy.dispatch;
-    let waiting = batch.city.waiting().skip(skip).take(limits.orders_per_round);
+    let waiting = batch.city.waiting().skip(skip).chain(batch.city.waiting().take(skip));
+    let waiting = waiting.take(limits.orders_per_round);
     let places = waiting.filter_map(|id| Some((id, batch.city.order(id)?.restaurant_place)));
     places
         .map(|(order_id, place)| Waiting {

@@ -1,0 +1,227 @@
+//! The money of an order: decline, expiry, cancellation at every step, late and doubled answers.
+
+use tomato_shared::event::{CancelReason, PaymentMethod};
+use tomato_shared::id::{OrderId, PaymentId};
+use tomato_shared::order::OrderState;
+use tomato_shared::time::DurationMs;
+
+use super::world::{BURGER, OPERATOR, World, accept, customer, driver, order_of, restaurant};
+use crate::engine::command::{Command, PaymentOutcome, PlaceOrder};
+use crate::engine::model::{By, PaymentState, ReservationState};
+use crate::engine::payment::TaskKind;
+
+fn me() -> By {
+    By::Customer(customer(1))
+}
+
+/// The kinds of the calls that wait to be made.
+fn calls(world: &World) -> Vec<TaskKind> {
+    world.disk.tasks.keys().map(|key| key.kind).collect()
+}
+
+fn declined(world: &World, id: OrderId) -> Command {
+    let code = "card_declined".into();
+    world.outcome(id, PaymentOutcome::Declined { code })
+}
+
+fn reservation(world: &World, id: OrderId) -> ReservationState {
+    let mut rows = world.disk.reservations.iter().filter(|(key, _)| key.order_id == id);
+    rows.next().unwrap().1.state
+}
+
+#[test]
+fn declined_card_ends_the_order_and_frees_its_stock() {
+    let mut world = World::new();
+    let id = world.pending();
+    assert_eq!(calls(&world), [TaskKind::Authorise]);
+    world.check(
+        By::Provider,
+        declined(&world, id),
+        Ok(&["payment.failed", "inventory.released"]),
+    );
+    assert_eq!(world.order(id).state, OrderState::PaymentFailed);
+    assert_eq!(world.stock(1, BURGER), (0, 0));
+    assert_eq!(reservation(&world, id), ReservationState::Released);
+    assert!(world.disk.tasks.is_empty() && world.disk.timers.is_empty());
+    world.check(By::Provider, world.authorised(id), Ok(&[]));
+    assert_eq!(world.city.pending_orders(customer(1)), 0);
+}
+
+#[test]
+fn hold_expires_and_a_late_authorisation_is_voided_exactly_once() {
+    let mut world = World::new();
+    let id = world.pending();
+    world.pass(DurationMs(599_999));
+    assert_eq!(world.order(id).state, OrderState::Pending);
+    world.pass(DurationMs(1));
+    let order = world.order(id);
+    assert_eq!(
+        (order.state, order.cancel_reason),
+        (OrderState::Cancelled, Some(CancelReason::HoldExpired))
+    );
+    assert_eq!(reservation(&world, id), ReservationState::Expired);
+    assert_eq!(
+        calls(&world),
+        [TaskKind::Authorise],
+        "what is under way stays under way"
+    );
+    world.pass(DurationMs::from_mins(72 * 60));
+    world.check(By::Provider, world.authorised(id), Ok(&["payment.completed"]));
+    assert_eq!(calls(&world), [TaskKind::Void]);
+    world.check(By::Provider, world.authorised(id), Ok(&[]));
+    world.check(
+        By::Provider,
+        world.outcome(id, PaymentOutcome::Voided),
+        Ok(&["payment.refunded"]),
+    );
+    world.check(By::Provider, world.outcome(id, PaymentOutcome::Voided), Ok(&[]));
+    assert!(world.disk.tasks.is_empty());
+    assert_eq!(world.order(id).payment.state, PaymentState::Voided);
+}
+
+#[test]
+fn authorisation_at_the_deadline_is_too_late_although_the_timer_has_not_fired() {
+    let mut world = World::new();
+    let id = world.pending();
+    world.now = world.now + world.policy.hold;
+    let told = ["order.cancelled", "inventory.released", "payment.completed"];
+    world.check(By::Provider, world.authorised(id), Ok(&told));
+    assert_eq!(world.order(id).cancel_reason, Some(CancelReason::HoldExpired));
+    assert_eq!(calls(&world), [TaskKind::Void]);
+    assert_eq!(world.stock(1, BURGER), (0, 0));
+}
+
+#[test]
+fn cancelled_while_authorising_waits_for_the_answer_and_gives_it_back() {
+    let mut world = World::new();
+    let id = world.pending();
+    world.check(
+        me(),
+        Command::CancelOrder(id),
+        Ok(&["order.cancelled", "inventory.released"]),
+    );
+    assert_eq!(calls(&world), [TaskKind::Authorise]);
+    world.ok(By::Provider, world.authorised(id));
+    assert_eq!(calls(&world), [TaskKind::Void]);
+    let other = world.pending();
+    world.ok(me(), Command::CancelOrder(other));
+    world.check(By::Provider, declined(&world, other), Ok(&["payment.refunded"]));
+    assert_eq!(world.order(other).payment.state, PaymentState::Declined);
+    assert_eq!(calls(&world), [TaskKind::Void]);
+}
+
+#[test]
+fn cancelled_while_authorised_is_voided() {
+    let mut world = World::new();
+    let id = world.confirmed();
+    world.check(
+        me(),
+        Command::CancelOrder(id),
+        Ok(&["order.cancelled", "inventory.released"]),
+    );
+    assert_eq!((calls(&world), world.stock(1, BURGER)), (vec![TaskKind::Void], (0, 0)));
+    assert!(world.disk.timers.is_empty());
+}
+
+#[test]
+fn cancelled_while_capturing_is_captured_then_refunded() {
+    let mut world = World::new();
+    let id = world.preparing();
+    assert_eq!(calls(&world), [TaskKind::Capture]);
+    world.check(OPERATOR, Command::CancelOrder(id), Ok(&["order.cancelled"]));
+    assert_eq!(calls(&world), [TaskKind::Capture]);
+    world.check(
+        By::Provider,
+        world.outcome(id, PaymentOutcome::Captured),
+        Ok(&["payment.captured"]),
+    );
+    assert_eq!(calls(&world), [TaskKind::Refund]);
+    world.check(
+        By::Provider,
+        world.outcome(id, PaymentOutcome::Refunded),
+        Ok(&["payment.refunded"]),
+    );
+    world.check(By::Provider, world.outcome(id, PaymentOutcome::Refunded), Ok(&[]));
+    assert!(world.disk.tasks.is_empty());
+    assert_eq!(world.stock(1, BURGER), (0, 1), "what was cooked is gone");
+}
+
+#[test]
+fn delivered_while_capturing_keeps_the_money_when_the_answer_comes() {
+    let mut world = World::new();
+    let id = world.preparing();
+    world.ok(By::Restaurant(restaurant(1)), Command::MarkReady(id));
+    world.dispatch(&[1]);
+    let (rider, offer) = (By::Driver(driver(1)), world.offer(id));
+    world.ok(rider, Command::AcceptOffer(offer));
+    world.ok(rider, Command::PickUp(id));
+    let proof = crate::engine::model::Proof::Photo { reference: "p".into() };
+    world.ok(rider, Command::Complete { order_id: id, proof });
+    world.check(
+        By::Provider,
+        world.outcome(id, PaymentOutcome::Captured),
+        Ok(&["payment.captured"]),
+    );
+    assert!(world.disk.tasks.is_empty());
+    assert_eq!(world.order(id).state, OrderState::Delivered);
+}
+
+#[test]
+fn answers_out_of_turn_or_for_another_payment_change_nothing() {
+    let mut world = World::new();
+    let id = world.pending();
+    let early = [
+        PaymentOutcome::Captured,
+        PaymentOutcome::Voided,
+        PaymentOutcome::Refunded,
+    ];
+    for outcome in early {
+        world.check(By::Provider, world.outcome(id, outcome), Ok(&[]));
+    }
+    let foreign = Command::PaymentOutcome {
+        order_id: id,
+        payment_id: PaymentId::from_bytes([5; 16]),
+        outcome: PaymentOutcome::Authorised {
+            transaction_id: "tx".into(),
+        },
+    };
+    world.check(By::Provider, foreign, Ok(&[]));
+    assert_eq!(
+        (world.order(id).state, calls(&world)),
+        (OrderState::Pending, vec![TaskKind::Authorise])
+    );
+    world.ok(By::Provider, world.authorised(id));
+    world.check(By::Provider, declined(&world, id), Ok(&[]));
+    assert_eq!(world.order(id).state, OrderState::Confirmed);
+}
+
+#[test]
+fn tasks_carry_the_total_the_key_and_the_providers_id() {
+    let mut world = World::new();
+    let id = world.confirmed();
+    world.ok(By::Restaurant(restaurant(1)), accept(id));
+    let (order, task) = (world.order(id), world.disk.tasks.values().next().unwrap());
+    assert_eq!((task.payment_id, task.attempt), (order.payment.id, 1));
+    assert_eq!(
+        (task.amount_minor, task.currency),
+        (order.price.total_minor, order.price.currency)
+    );
+    assert_eq!(task.transaction_id, "tx_1");
+}
+
+#[test]
+fn cash_that_nobody_will_take_is_waived() {
+    let mut world = World::new();
+    let wanted = PlaceOrder {
+        method: PaymentMethod::Cash,
+        ..order_of(Some(restaurant(1)), &[(BURGER, 1)])
+    };
+    let id = world.placed(wanted);
+    world.check(
+        me(),
+        Command::CancelOrder(id),
+        Ok(&["order.cancelled", "inventory.released"]),
+    );
+    assert_eq!(world.order(id).payment.state, PaymentState::CashWaived);
+    assert!(world.disk.tasks.is_empty());
+}
