@@ -236,11 +236,8 @@ impl Driver {
         };
         match outcome {
             Ok(order) => self.follower.put(order),
-            Err(error) => {
-                if !OFFER_GONE.contains(&error.code()) {
-                    self.complain(&format!("answers offer {}: {error}", offer.id));
-                }
-            }
+            Err(error) if OFFER_GONE.contains(&error.code()) => {}
+            Err(error) => self.complain(&format!("answers offer {}: {error}", offer.id)),
         }
     }
 

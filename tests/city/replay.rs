@@ -27,7 +27,7 @@ use crate::request::{Item, NewOrder, Payment, PutMenuItem, PutRestaurant};
 use crate::view::Address;
 
 /// Restaurants of the instances deliver anywhere.
-const DELIVERY_RADIUS_M: u32 = 100_000;
+const DELIVERY_RADIUS_M: u32 = 50_000;
 
 /// The instance as a city: one dish per restaurant, one customer per order.
 pub fn world(seed: u64, instance: &Instance, projection: &Projection, (region, centre): (RegionId, LatLng)) -> World {

@@ -54,13 +54,9 @@ impl std::fmt::Display for ApiError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Problem(problem) => {
-                write!(
-                    f,
-                    "{} {}: {}",
-                    problem.status,
-                    problem.code,
-                    problem.detail.as_deref().unwrap_or(&problem.title)
-                )
+                let detail = problem.detail.as_deref().unwrap_or(&problem.title);
+                write!(f, "{} {}: {detail}", problem.status, problem.code)?;
+                problem.errors.iter().try_for_each(|error| write!(f, " {error}"))
             }
             Self::Unreachable(text) | Self::Unreadable(text) => f.write_str(text),
         }

@@ -63,7 +63,7 @@ mod tests {
         let restaurant = RestaurantId::from_bytes([3; 16]);
         assert_eq!(near(&of_near(1_234.5, &restaurant)), Some((1_234.5, restaurant)));
         assert_eq!(near(&of_near(f64::NAN, &restaurant)), None);
-        for bad in ["", "!", "b3Jk", &text[1..], &format!("{text}AAAA")] {
+        for bad in ["", "!", "b3Jk", "xAAA", &format!("{text}AAAA")] {
             assert_eq!(id::<tomato_shared::id::kind::Order>(bad), None, "{bad}");
         }
     }

@@ -1,13 +1,9 @@
-//! Drivers: signed on, followed, offered and delivering.
+//! Drivers: signed on, offered and delivering.
 
-use axum::response::{IntoResponse as _, Response};
-use http::StatusCode;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tomato_shared::cell::LatLng;
 use tomato_shared::id::{DeliveryId, DriverId, OrderId};
-use tomato_shared::rejection::Rejection;
 use tomato_shared::runtime::problem::Problem;
-use tomato_shared::time::UnixMs;
 
 use super::call::{Call, ok};
 use super::input::{Faults, Input, NAME_CHARS};
@@ -16,11 +12,8 @@ use super::{cursor, error};
 use crate::engine::command::Command;
 use crate::engine::model::{By, Proof};
 use crate::engine::view::{self, DriverView, OrderView};
-use crate::fleet::{Duty, Fix, Reported};
 use crate::store::reads;
 
-/// Positions of one request.
-pub const FIXES: std::ops::RangeInclusive<usize> = 1..=100;
 /// A telephone number, in characters.
 pub const PHONE_CHARS: std::ops::RangeInclusive<usize> = 1..=32;
 /// The reference of a picture or signature, in characters.
@@ -119,104 +112,6 @@ pub async fn status(call: Call) -> Result<Response, Problem> {
     call.submit(Command::SetOnline { driver_id, online }).await
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-struct FixesInput(Vec<FixInput>);
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FixInput {
-    lat: f64,
-    lng: f64,
-    at: UnixMs,
-    #[serde(default)]
-    accuracy_m: Option<f32>,
-}
-
-impl Input for FixesInput {
-    const LIST: bool = true;
-
-    fn check(&self, faults: &mut Faults) {
-        faults.count("", self.0.len(), FIXES);
-        for (at, fix) in self.0.iter().take(*FIXES.end()).enumerate() {
-            faults.range(format!("/{at}/lat"), fix.lat, -90.0..=90.0);
-            faults.range(format!("/{at}/lng"), fix.lng, -180.0..=180.0);
-            faults.range(
-                format!("/{at}/accuracy_m"),
-                fix.accuracy_m.unwrap_or(0.0),
-                0.0..=100_000.0,
-            );
-        }
-    }
-}
-
-/// Where the caller was, oldest first. Not a command: positions are kept in memory.
-pub async fn locations(call: Call) -> Result<Response, Problem> {
-    let FixesInput(fixes) = call.input()?;
-    let places = fixes.iter().filter_map(|fix| {
-        Some(Fix {
-            place: LatLng::new(fix.lat, fix.lng).ok()?,
-            at: fix.at,
-            accuracy_m: fix.accuracy_m,
-        })
-    });
-    report(&call, own(&call)?, &places.collect::<Vec<_>>())?;
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LocationInput {
-    latitude: f64,
-    longitude: f64,
-}
-
-impl Input for LocationInput {
-    fn check(&self, faults: &mut Faults) {
-        faults.range("/latitude", self.latitude, -90.0..=90.0);
-        faults.range("/longitude", self.longitude, -180.0..=180.0);
-    }
-}
-
-#[derive(Serialize)]
-struct Updated {
-    status: &'static str,
-}
-
-/// One position, as of now.
-pub async fn location(call: Call) -> Result<Response, Problem> {
-    let id: DriverId = call.id("drv")?;
-    if matches!(call.by()?, By::Driver(own) if own != id) {
-        return Err(error::not_found());
-    }
-    let LocationInput { latitude, longitude } = call.input()?;
-    let place = LatLng::new(latitude, longitude).map_err(|fault| error::invalid_body().at("", fault.to_string()))?;
-    let at = call.app.clock.now();
-    report(
-        &call,
-        id,
-        &[Fix {
-            place,
-            at,
-            accuracy_m: None,
-        }],
-    )?;
-    ok(&Updated { status: "updated" })
-}
-
-fn report(call: &Call, driver: DriverId, fixes: &[Fix]) -> Result<(), Problem> {
-    let app = &call.app;
-    let Reported { latest, duty, .. } = app.fleet.report(driver, fixes, app.clock.now());
-    match (duty, latest) {
-        (None, _) => Err(error::of(Rejection::DriverOffline)),
-        (Some(Duty::Delivering { order_id, customer_id }), Some(fix)) => {
-            app.feed.location(order_id, customer_id, &fix);
-            Ok(())
-        }
-        (Some(Duty::Delivering { .. } | Duty::Free | Duty::Offered), _) => Ok(()),
-    }
-}
-
 /// Takes an offer.
 pub async fn accept(call: Call) -> Result<Response, Problem> {
     let id = call.id("ofr")?;
@@ -301,7 +196,8 @@ fn delivery(call: &Call) -> Result<OrderId, Problem> {
     Ok(OrderId::from_bytes(*id.bytes()))
 }
 
-fn own(call: &Call) -> Result<DriverId, Problem> {
+/// The caller, who is a driver.
+pub fn own(call: &Call) -> Result<DriverId, Problem> {
     match call.by()? {
         By::Driver(id) => Ok(id),
         By::Customer(_) | By::Restaurant(_) | By::Operator(_) | By::Provider | By::System => Err(error::forbidden()),

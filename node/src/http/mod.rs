@@ -5,8 +5,8 @@
 //! | [`table`] | every route, once: method, path, class, who may call, handler |
 //! | [`call`] | what happens around each handler: limits, token, body, deadline, panics, headers |
 //! | [`auth`] [`idempotency`] [`trace`] | who calls; which call it repeats; which trace it belongs to |
-//! | [`input`] [`cursor`] [`error`] | bodies and parameters read strictly; pages; problems |
-//! | [`orders`] [`quotes`] [`restaurants`] [`drivers`] [`operators`] [`health`] | handlers |
+//! | [`input`] [`query`] [`cursor`] [`error`] | bodies and parameters read strictly; pages; problems |
+//! | [`orders`] [`kitchen`] [`quotes`] [`restaurants`] [`drivers`] [`positions`] [`operators`] [`health`] | handlers |
 //! | [`live`] | the WebSocket |
 //!
 //! Handlers know routes and JSON; they decide nothing. A command goes to the writer, whose answer is passed on byte for
@@ -20,9 +20,12 @@ pub mod error;
 pub mod health;
 pub mod idempotency;
 pub mod input;
+pub mod kitchen;
 pub mod live;
 pub mod operators;
 pub mod orders;
+pub mod positions;
+pub mod query;
 pub mod quotes;
 pub mod restaurants;
 pub mod table;

@@ -1,4 +1,4 @@
-//! Orders: placed, read, listed, given up; and the restaurant's answers.
+//! Orders: placed, read, listed, given up.
 
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
@@ -8,10 +8,12 @@ use tomato_shared::event::{Actor, Event, PaymentMethod};
 use tomato_shared::id::{OrderId, RestaurantId};
 use tomato_shared::order::OrderState;
 use tomato_shared::runtime::problem::Problem;
-use tomato_shared::time::{DurationMs, UnixMs};
+use tomato_shared::time::UnixMs;
 
 use super::call::{Call, ok};
-use super::input::{AddressInput, Faults, Input, TIP_MINOR, fault};
+use super::input::{AddressInput, Faults, Input, TIP_MINOR};
+use super::kitchen::own_restaurant;
+use super::query::fault;
 use super::quotes::{ItemInput, check_items, pairs};
 use super::{cursor, error};
 use crate::engine::command::{Command, PlaceOrder};
@@ -24,8 +26,6 @@ use crate::store::reads::{self, OrderQuery, OrderRow, Scope};
 pub const QUOTE_BYTES: std::ops::RangeInclusive<usize> = 1..=60_000;
 /// An app's token of a card, in characters.
 pub const CARD_CHARS: std::ops::RangeInclusive<usize> = 1..=200;
-/// When an accepted order will be ready, in minutes.
-pub const READY_IN_MIN: std::ops::RangeInclusive<i64> = 1..=180;
 /// The card of a client that names none.
 const CARD_DEFAULT: &str = "card_ok";
 
@@ -224,61 +224,8 @@ fn states(text: Option<&str>) -> Result<Vec<OrderState>, Problem> {
     names.map(read).collect()
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AcceptInput {
-    ready_in_min: i64,
-}
-
-impl Input for AcceptInput {
-    fn check(&self, faults: &mut Faults) {
-        faults.range("/ready_in_min", self.ready_in_min, READY_IN_MIN);
-    }
-}
-
-/// The restaurant takes an order on.
-pub async fn accept(call: Call) -> Result<Response, Problem> {
-    let input: AcceptInput = call.input()?;
-    let order_id = kitchen_order(&call).await?;
-    let ready_in = DurationMs::from_mins(input.ready_in_min);
-    call.submit(Command::AcceptOrder { order_id, ready_in }).await
-}
-
-/// The restaurant does not take an order on.
-pub async fn reject(call: Call) -> Result<Response, Problem> {
-    let id = kitchen_order(&call).await?;
-    call.submit(Command::RejectOrder(id)).await
-}
-
-/// The restaurant has cooked.
-pub async fn ready(call: Call) -> Result<Response, Problem> {
-    let id = kitchen_order(&call).await?;
-    call.submit(Command::MarkReady(id)).await
-}
-
-/// The restaurant in the path: the caller's own, or any for an operator.
-pub fn own_restaurant(call: &Call) -> Result<RestaurantId, Problem> {
-    let id = call.id("rst")?;
-    match call.by()? {
-        By::Restaurant(own) if own == id => Ok(id),
-        By::Operator(_) => Ok(id),
-        By::Restaurant(_) | By::Customer(_) | By::Driver(_) | By::Provider | By::System => Err(error::not_found()),
-    }
-}
-
-/// The order in the path. For a restaurant the decision itself asks whose it is; an operator could mix two up.
-async fn kitchen_order(call: &Call) -> Result<OrderId, Problem> {
-    let (restaurant_id, id) = (own_restaurant(call)?, call.id("ord")?);
-    if let By::Operator(_) = call.by()? {
-        let (row, _) = visible(call).await?;
-        if row.order.restaurant_id != restaurant_id {
-            return Err(error::not_found());
-        }
-    }
-    Ok(id)
-}
-
-async fn visible(call: &Call) -> Result<(OrderRow, By), Problem> {
+/// The order in the path, if the caller may read it.
+pub async fn visible(call: &Call) -> Result<(OrderRow, By), Problem> {
     let (id, by) = (call.id("ord")?, call.by()?);
     let found = call
         .app

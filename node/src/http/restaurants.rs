@@ -9,7 +9,7 @@ use tomato_shared::runtime::problem::Problem;
 
 use super::call::{Call, ok};
 use super::input::{Faults, Input, NAME_CHARS};
-use super::orders::own_restaurant;
+use super::kitchen::own_restaurant;
 use super::{cursor, error};
 use crate::engine::command::{Command, PutRestaurant};
 use crate::engine::model::{MenuItem, Restaurant};

@@ -8,7 +8,7 @@ use tomato_shared::runtime::jwt::Role;
 use tomato_shared::runtime::problem::Problem;
 
 use super::call::Call;
-use super::{drivers, health, live, operators, orders, quotes, restaurants};
+use super::{drivers, health, kitchen, live, operators, orders, positions, quotes, restaurants};
 
 /// Methods in use. `HEAD` comes with `GET`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,9 +156,9 @@ pub static ROUTES: &[Route] = &[
     route!(Put "/v1/restaurants/{rst}" P3 OPERATOR, Body::Json(MENU_BODY_MAX), Accepted, restaurants::write),
     route!(Put "/v1/restaurants/{rst}/open" P1 RESTAURANT_OPERATOR, JSON, Accepted, restaurants::open),
     route!(Get "/v1/restaurants/{rst}/orders" P1 RESTAURANT_OPERATOR, orders::of_restaurant),
-    route!(Post "/v1/restaurants/{rst}/orders/{ord}/accept" P0 RESTAURANT_OPERATOR, JSON, Accepted, orders::accept),
-    route!(Post "/v1/restaurants/{rst}/orders/{ord}/reject" P0 RESTAURANT_OPERATOR, Body::Empty, Accepted, orders::reject),
-    route!(Post "/v1/restaurants/{rst}/orders/{ord}/ready" P0 RESTAURANT_OPERATOR, Body::Empty, Accepted, orders::ready),
+    route!(Post "/v1/restaurants/{rst}/orders/{ord}/accept" P0 RESTAURANT_OPERATOR, JSON, Accepted, kitchen::accept),
+    route!(Post "/v1/restaurants/{rst}/orders/{ord}/reject" P0 RESTAURANT_OPERATOR, Body::Empty, Accepted, kitchen::reject),
+    route!(Post "/v1/restaurants/{rst}/orders/{ord}/ready" P0 RESTAURANT_OPERATOR, Body::Empty, Accepted, kitchen::ready),
     route!(Post "/v1/quotes" P2 CUSTOMER, JSON, None, quotes::make),
     route!(Get "/v1/orders" P3 CUSTOMER_OPERATOR, orders::list),
     route!(Post "/v1/orders" P2 CUSTOMER, JSON, Required, orders::place),
@@ -168,9 +168,9 @@ pub static ROUTES: &[Route] = &[
     route!(Get "/v1/drivers" P3 OPERATOR, drivers::list),
     route!(Get "/v1/drivers/me" P1 DRIVER, drivers::me),
     route!(Put "/v1/drivers/me/status" P0 DRIVER, JSON, Accepted, drivers::status),
-    route!(Post "/v1/drivers/me/locations" P1 DRIVER, JSON, None, drivers::locations),
+    route!(Post "/v1/drivers/me/locations" P1 DRIVER, JSON, None, positions::locations),
     route!(Put "/v1/drivers/{drv}" P3 OPERATOR, JSON, Accepted, drivers::write),
-    route!(Post "/v1/drivers/{drv}/location" P1 DRIVER_OPERATOR, JSON, None, drivers::location),
+    route!(Post "/v1/drivers/{drv}/location" P1 DRIVER_OPERATOR, JSON, None, positions::location),
     route!(Post "/v1/offers/{ofr}/accept" P0 DRIVER, Body::Empty, Accepted, drivers::accept),
     route!(Post "/v1/offers/{ofr}/decline" P0 DRIVER, Body::Empty, Accepted, drivers::decline),
     route!(Post "/v1/deliveries/{del}/arrive" P0 DRIVER, Body::Empty, Accepted, drivers::arrive),

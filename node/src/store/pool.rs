@@ -232,6 +232,9 @@ mod tests {
         assert!(matches!(pool.read(|_| Ok(())).await, Err(ReadError::Busy)));
         go.send(()).unwrap();
         first.await.unwrap().unwrap();
+        while pool.depth() > 0 {
+            tokio::task::yield_now().await;
+        }
         pool.read(|_| Ok(())).await.unwrap();
     }
 }

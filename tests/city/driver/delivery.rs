@@ -98,7 +98,9 @@ impl Driver {
         let span = self.serves(At::Door);
         self.city.clock.pause(span).await;
         let proof = match self.city.doors.ring(order.id) {
-            Door::Absent => return self.api.fail_delivery(order.delivery.id, "customer_absent").await,
+            Door::Absent => {
+                return self.api.fail_delivery(order.delivery.id, "customer_absent").await;
+            }
             Door::Pin(pin) => Proof::Pin { pin },
             Door::LeaveIt => Proof::Photo {
                 reference: format!("photos/{}.jpg", order.delivery.id),

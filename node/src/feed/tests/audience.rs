@@ -3,6 +3,7 @@
 use super::*;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table: one row per case")]
 fn everybody_hears_what_concerns_them_and_strangers_nothing() {
     let preparing = || Event::OrderPreparing {
         restaurant_id: id(2),

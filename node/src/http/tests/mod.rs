@@ -1,9 +1,12 @@
 //! The routes as clients meet them: the real router, writer and file.
 
 mod access;
+mod data;
+mod fields;
 mod input;
 mod lists;
 mod order;
+mod paths;
 mod socket;
 
 use std::sync::Arc;
@@ -30,6 +33,7 @@ use crate::feed::Feed;
 use crate::fleet::Fleet;
 use crate::store::{self, load, reads};
 use crate::writer::{self, Head, Outlets, Start, Writer};
+use data::*;
 
 const ISSUER: &str = "https://auth.test";
 
@@ -88,12 +92,7 @@ impl Rig {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("region.db");
-        let mut config = Config::default();
-        config.region.id = Some("blr".parse().unwrap());
-        config.region.currency = Some("INR".parse().unwrap());
-        config.region.centre = Some(centre());
-        config.region.rings = 5;
-        config.fees.items_min_minor = 0;
+        let config = config();
         let policy = Arc::new(config.policy(vec![7; 32]).unwrap());
         let file = store::open(&path).unwrap();
         let loaded = load::load(&file.connection, UnixMs(0)).unwrap();
@@ -201,9 +200,14 @@ impl Rig {
     }
 
     async fn send(&self, request: Request<Body>) -> Reply {
+        let writes = request.method() != http::Method::GET;
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 1 << 24).await.unwrap().to_vec();
+        if writes && parts.status.is_success() {
+            // The writer answers before it tells fleet, catalogue and feed.
+            self.told().await;
+        }
         Reply {
             status: parts.status.as_u16(),
             headers: parts.headers,
@@ -244,7 +248,16 @@ impl Rig {
         self.put("/v1/drivers/me/status", &driver, json!({"online": true}))
             .await
             .expect(200);
-        self.here(&driver).await;
+        assert_eq!(self.here(&driver).await, 204);
+    }
+
+    /// Waits until readers know the newest commit.
+    async fn told(&self) {
+        let newest = self.app.reads.read(reads::head_seq).await.unwrap();
+        until("the newest commit", || async {
+            (self.app.head.borrow().seq >= newest).then_some(())
+        })
+        .await;
     }
 
     /// The driver reports to be next to the restaurant.
@@ -281,61 +294,18 @@ impl Rig {
     }
 }
 
+fn config() -> Config {
+    let mut config = Config::default();
+    config.region.id = Some("blr".parse().unwrap());
+    config.region.currency = Some("INR".parse().unwrap());
+    config.region.centre = Some(centre());
+    config.region.rings = 5;
+    config.fees.items_min_minor = 0;
+    config
+}
+
 impl Drop for Rig {
     fn drop(&mut self) {
         self.writer.close();
     }
-}
-
-fn ask(method: &str, path: &str, token: &str) -> http::request::Builder {
-    let request = Request::builder().method(method).uri(path);
-    if token.is_empty() {
-        request
-    } else {
-        request.header("Authorization", format!("Bearer {token}"))
-    }
-}
-
-fn with_json(request: http::request::Builder, body: &Value) -> Request<Body> {
-    request
-        .header("Content-Type", "application/json")
-        .body(Body::from(body.to_string()))
-        .unwrap()
-}
-
-fn restaurant() -> Value {
-    json!({
-        "name": "Udupi", "place": centre(), "open": true, "delivery_radius_m": 5_000, "preparation_min": 10,
-        "menu": [{"id": DOSA, "name": "Masala dosa", "category": "Dosa", "price_minor": 9_000, "available": true}],
-    })
-}
-
-fn door() -> Value {
-    json!({"place": centre().offset_m(800.0, 0.0), "line": "4, Church Street", "note": "Ring twice"})
-}
-
-/// A cash order of two dosas.
-fn basket() -> Value {
-    json!({
-        "restaurant_id": RESTAURANT, "items": [{"item_id": DOSA, "quantity": 2}],
-        "deliver_to": door(), "payment": {"method": "cash"},
-    })
-}
-
-fn text(value: &Value) -> String {
-    value
-        .as_str()
-        .unwrap_or_else(|| panic!("{value} is not a text"))
-        .to_owned()
-}
-
-/// Asks again and again until the answer pleases; fails after 5 s.
-async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
-    for _ in 0..500 {
-        if let Some(found) = ask().await {
-            return found;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("waited in vain for {what}");
 }

@@ -3,6 +3,7 @@
 use super::*;
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 async fn an_order_travels_from_quote_to_door() {
     let rig = Rig::new();
     rig.seed().await;

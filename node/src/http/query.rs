@@ -1,0 +1,131 @@
+//! Reading query parameters, strictly.
+
+use std::str::FromStr;
+
+use tomato_shared::cell::LatLng;
+use tomato_shared::runtime::problem::Problem;
+
+use super::call::Call;
+use super::input::FAULT_CHARS_MAX;
+use super::{cursor, error};
+
+impl Call {
+    /// The query, of which only `known` parameters may be given, each once.
+    pub fn query(&self, known: &[&'static str]) -> Result<Query, Problem> {
+        Query::read(self.parts.uri.query().unwrap_or_default(), known)
+    }
+}
+
+/// Query parameters.
+#[derive(Debug)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn read(text: &str, known: &[&'static str]) -> Result<Self, Problem> {
+        let uri = format!("/?{text}").parse().map_err(|_| error::invalid_query())?;
+        let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri);
+        let pairs = pairs.map_err(|_| error::invalid_query())?.0;
+        for (at, (name, _)) in pairs.iter().enumerate() {
+            if !known.contains(&name.as_str()) {
+                return Err(fault(name, "is not known here"));
+            }
+            if pairs[..at].iter().any(|(other, _)| other == name) {
+                return Err(fault(name, "is given twice"));
+            }
+        }
+        Ok(Self(pairs))
+    }
+
+    /// A parameter as text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter of a type.
+    pub fn get<T: FromStr>(&self, name: &str, want: &str) -> Result<Option<T>, Problem> {
+        let read = |text: &str| text.parse().map_err(|_| fault(name, &format!("want {want}")));
+        self.text(name).map(read).transpose()
+    }
+
+    /// The place in `lat` and `lng`, which must be there.
+    pub fn place(&self) -> Result<LatLng, Problem> {
+        let degrees = |name| {
+            let number = self.get::<f64>(name, "degrees as in 12.97")?;
+            number.ok_or_else(|| fault(name, "is missing"))
+        };
+        let (lat, lng) = (degrees("lat")?, degrees("lng")?);
+        LatLng::new(lat, lng).map_err(|reason| {
+            let name = if (-90.0..=90.0).contains(&lat) { "lng" } else { "lat" };
+            fault(name, &reason.to_string())
+        })
+    }
+
+    /// How many rows a page may have.
+    pub fn limit(&self) -> Result<usize, Problem> {
+        let want = format!("a number from 1 to {}", cursor::LIMIT_MAX);
+        let limit = self.get("limit", &want)?.unwrap_or(cursor::LIMIT_DEFAULT);
+        if (1..=cursor::LIMIT_MAX).contains(&limit) {
+            Ok(limit)
+        } else {
+            Err(fault("limit", &format!("want {want}")))
+        }
+    }
+
+    /// Where a page starts.
+    pub fn cursor<T>(&self, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+        let read = |text| read(text).ok_or_else(|| fault("cursor", "is not a next_cursor of this list"));
+        self.text("cursor").map(read).transpose()
+    }
+}
+
+/// One wrong parameter.
+pub fn fault(name: &str, message: &str) -> Problem {
+    let name: String = name.chars().take(FAULT_CHARS_MAX).collect();
+    error::invalid_query().field(name, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn query_parameters_are_named_when_wrong() {
+        let known = ["lat", "lng", "limit", "cursor"];
+        let check = |text: &str| {
+            let query = Query::read(text, &known)?;
+            query.limit()?;
+            query.place()
+        };
+        let field = |text: &str| {
+            let problem = check(text).unwrap_err();
+            assert_eq!(
+                (problem.status().as_u16(), problem.code()),
+                (400, "invalid_query"),
+                "{text}"
+            );
+            problem.body().errors[0].field.clone().unwrap()
+        };
+        assert_eq!(
+            check("lat=12.5&lng=77.5&limit=100").unwrap(),
+            LatLng::new(12.5, 77.5).unwrap()
+        );
+        for (text, want) in [
+            ("lat=91&lng=1", "lat"),
+            ("lat=1&lng=181", "lng"),
+            ("lat=NaN&lng=1", "lat"),
+            ("lat=1e999&lng=1", "lat"),
+            ("lat=x&lng=1", "lat"),
+            ("lng=1", "lat"),
+            ("lat=1&lng=1&lat=2", "lat"),
+            ("lat=1&lng=1&limit=0", "limit"),
+            ("lat=1&lng=1&limit=101", "limit"),
+            ("lat=1&lng=1&limit=-1", "limit"),
+            ("lat=1&lng=1&bogus=1", "bogus"),
+        ] {
+            assert_eq!(field(text), want, "{text}");
+        }
+    }
+}
