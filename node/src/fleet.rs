@@ -61,6 +61,8 @@ pub struct Reported {
     pub latest: Option<Fix>,
     /// What the driver is doing; `None` when signed off, in which case nothing was taken in.
     pub duty: Option<Duty>,
+    /// Free, and not on the map before these positions: orders that wait may now find this driver.
+    pub appeared: bool,
 }
 
 /// The signed-on drivers of the region.
@@ -110,8 +112,10 @@ impl Fleet {
                 accepted: 0,
                 latest: None,
                 duty: None,
+                appeared: false,
             };
         };
+        let fresh_since = now + DurationMs(-self.max_age.0);
         let (mut last, mut accepted) = (entry.fix, 0);
         for fix in fixes {
             if self.plausible(last.as_ref(), fix, now) {
@@ -134,6 +138,7 @@ impl Fleet {
             accepted,
             latest: last.filter(|_| accepted > 0),
             duty: Some(entry.duty),
+            appeared: accepted > 0 && entry.duty == Duty::Free && entry.fix.is_none_or(|fix| fix.at < fresh_since),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use h3o::Resolution;
 
+use tomato_shared::time::UnixMs;
+
 use super::{Config, Faults, Validate};
 
 impl Validate for Config {
@@ -27,7 +29,7 @@ impl Validate for Config {
             faults.range("simulated_delay_ms", self.payments.simulated_delay_ms, 0..=60_000);
         });
         faults.within("writer", |faults| self.check_writer(faults));
-        faults.within("clock", |faults| faults.range("rate", self.clock.rate, 0.1..=10_000.0));
+        faults.within("clock", |faults| self.check_clock(faults));
         faults.within("log", |faults| self.log.validate(faults));
     }
 }
@@ -108,6 +110,18 @@ impl Config {
         faults.range("position_age_max_ms", dispatch.position_age_max_ms, 1_000..=3_600_000);
         faults.range("orders_per_round", dispatch.orders_per_round, 1..=10_000);
         faults.range("candidates_max", dispatch.candidates_max, 1..=1_000);
+    }
+
+    fn check_clock(&self, faults: &mut Faults) {
+        faults.range("rate", self.clock.rate, 0.1..=10_000.0);
+        // Counted from 1970, a fast clock would be in a year that no date can be written for.
+        let anchored = self.clock.epoch != UnixMs(0) || (self.clock.rate - 1.0).abs() < f64::EPSILON;
+        faults.require(
+            anchored,
+            "epoch",
+            "is missing beside a rate",
+            "give the moment the simulation starts, the same in all its processes",
+        );
     }
 
     fn check_writer(&self, faults: &mut Faults) {

@@ -114,6 +114,13 @@ impl City {
         self.dispatch_at
     }
 
+    /// Has the next dispatch round come now if any order waits.
+    pub fn dispatch_waiting(&mut self, now: UnixMs) {
+        if !self.waiting.is_empty() {
+            self.dispatch_at = Some(now);
+        }
+    }
+
     /// Takes in rows, whether read at the start or just decided.
     pub fn apply(&mut self, changes: &Changes) {
         if !changes.restaurants.is_empty() {

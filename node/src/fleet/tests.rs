@@ -173,3 +173,19 @@ fn a_clock_ahead_gains_nothing() {
         1
     );
 }
+
+#[test]
+fn a_free_driver_appears_once_and_again_after_silence() {
+    let fleet = fleet();
+    let appears = |at: UnixMs| fleet.report(driver(1), &[fix(0.0, at)], at).appeared;
+    assert!(!appears(NOW), "not signed on");
+    fleet.set_duty(driver(1), Some(Duty::Free));
+    assert!(appears(NOW + DurationMs(1)));
+    assert!(!appears(NOW + DurationMs(2)), "already on the map");
+    assert!(
+        appears(NOW + DurationMs::from_mins(5)),
+        "the last position was too old to be found by"
+    );
+    fleet.set_duty(driver(1), Some(Duty::Offered));
+    assert!(!appears(NOW + DurationMs::from_mins(30)), "not free");
+}

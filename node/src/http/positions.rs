@@ -106,7 +106,11 @@ pub async fn location(call: Call) -> Result<Response, Problem> {
 
 fn report(call: &Call, driver: DriverId, fixes: &[Fix]) -> Result<(), Problem> {
     let app = &call.app;
-    let Reported { latest, duty, .. } = app.fleet.report(driver, fixes, app.clock.now());
+    let reported = app.fleet.report(driver, fixes, app.clock.now());
+    let Reported { latest, duty, .. } = reported;
+    if reported.appeared && app.head.borrow().orders_waiting > 0 {
+        app.writer.driver_appeared();
+    }
     match (duty, latest) {
         (None, _) => Err(error::of(Rejection::DriverOffline)),
         (Some(Duty::Delivering { order_id, customer_id }), Some(fix)) => {

@@ -44,6 +44,10 @@ impl Class {
     }
 }
 
+/// One part in so many of a batch is kept for each later class that has something: urgent work comes first, but cannot
+/// keep new orders and watermarks out for good.
+const SHARE: usize = 8;
+
 /// Entries that wait, oldest first within a class.
 #[derive(Debug)]
 pub(super) struct Inbox<T> {
@@ -97,8 +101,11 @@ impl<T> Inbox<T> {
             .wait_timeout_while(self.lock(), wait, empty)
             .unwrap_or_else(PoisonError::into_inner);
         let mut taken = Vec::new();
-        for queue in &mut state.queues {
-            let room = max - taken.len();
+        for class in 0..Class::COUNT {
+            let later = &state.queues[class + 1..];
+            let kept: usize = later.iter().map(|queue| queue.len().min(max / SHARE)).sum();
+            let room = (max - taken.len()).saturating_sub(kept);
+            let queue = &mut state.queues[class];
             taken.extend(queue.drain(..queue.len().min(room)));
         }
         if taken.is_empty() && state.closed {
@@ -154,6 +161,18 @@ mod tests {
         assert_eq!(inbox.depth(), [1, 1, 0]);
         assert_eq!(inbox.take(10, Duration::ZERO), Some(vec!["pickup", "new"]));
         assert_eq!(inbox.take(10, Duration::ZERO), Some(vec![]));
+    }
+
+    #[test]
+    fn endless_urgent_work_leaves_a_share_for_the_rest() {
+        let inbox = Inbox::new([100, 100, 100]);
+        for entry in 0..60 {
+            let class = if entry < 40 { Class::InFlight } else { Class::New };
+            assert_eq!(inbox.push(class, entry), Ok(()));
+        }
+        let taken = inbox.take(16, Duration::ZERO).unwrap();
+        assert_eq!(taken.iter().filter(|entry| **entry >= 40).count(), 2);
+        assert_eq!(taken.len(), 16);
     }
 
     #[test]

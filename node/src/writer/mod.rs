@@ -80,6 +80,7 @@ struct Submission {
 enum Entry {
     Command(Box<Submission>),
     Watermark(Watermark),
+    DriverAppeared,
 }
 
 /// How much the writer takes at a time, and how much may wait.
@@ -168,6 +169,14 @@ impl Writer {
     pub fn watermark(&self, watermark: Watermark) {
         if self.inbox.push(Class::Other, Entry::Watermark(watermark)).is_err() {
             tracing::debug!("no room for a watermark");
+        }
+    }
+
+    /// Tells the writer that a free driver is on the map who was not: orders that wait are looked at now. Where there is
+    /// no room they are looked at in the next round anyway.
+    pub fn driver_appeared(&self) {
+        if self.inbox.push(Class::InFlight, Entry::DriverAppeared).is_err() {
+            tracing::debug!("no room to tell of a driver");
         }
     }
 

@@ -129,6 +129,7 @@ impl Loop {
                     }
                 }
                 Entry::Watermark(_) => {}
+                Entry::DriverAppeared => batch.city.dispatch_waiting(tick.now),
             }
         }
         let (head_seq, news) = (batch.head_seq, batch.news);
