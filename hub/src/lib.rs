@@ -278,7 +278,7 @@ async fn admit(
 
 fn leaf_users(registry: &Active) -> Vec<LeafUser> {
     let user = |(region, key): (&tomato_shared::cell::RegionId, &String)| LeafUser {
-        region: region.to_string(),
+        region: region.clone(),
         public_nkey: key.clone(),
     };
     registry.iter().map(user).collect()

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType, Stream};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RawMessageErrorKind, StorageType, Stream};
 use async_nats::jetstream::{self, Context};
 use tokio::sync::watch;
 use tomato_shared::cell::RegionId;
@@ -58,6 +58,11 @@ enum Interrupted {
          told. Restore a newer copy, or start a new incarnation"
     )]
     Behind { stream: u64, outbox: u64 },
+    #[error(
+        "the stream's message {seq} is not the outbox's row {seq}: the region's file was restored from an older copy and went \
+         on. Start a new incarnation"
+    )]
+    Diverged { seq: u64 },
     #[error("row {wanted} is gone from the outbox, the next is {found}: the hub has it, but this stream does not")]
     Gap { wanted: u64, found: u64 },
 }
@@ -93,6 +98,7 @@ impl Relay {
             .await
             .map_err(|error| Interrupted::Broker(error.to_string()))?;
         let mut last = info.state.last_sequence;
+        self.check_newest(&stream, last).await?;
         loop {
             let head = *self.head.borrow_and_update();
             if last > head.seq {
@@ -102,10 +108,12 @@ impl Relay {
                 });
             }
             self.published.store(last, Ordering::Relaxed);
-            let rows = self.rows(last).await?;
+            let rows = self.rows(last, WINDOW).await?;
             let Some(first) = rows.first() else {
-                // An error means that the writer has ended, and with it this task soon.
-                drop(tokio::time::timeout(IDLE, self.head.changed()).await);
+                if let Ok(Err(_)) = tokio::time::timeout(IDLE, self.head.changed()).await {
+                    // The writer has ended, and this task will be told to soon.
+                    tokio::time::sleep(IDLE).await;
+                }
                 continue;
             };
             if first.seq != last + 1 {
@@ -158,11 +166,26 @@ impl Relay {
             .map_err(|error| Interrupted::Broker(error.to_string()))
     }
 
-    async fn rows(&self, after: u64) -> Result<Vec<outbox::Row>, Interrupted> {
+    /// The stream's newest message must be the row of its sequence. It is not where the file was restored from an older copy
+    /// and has meanwhile written other events under sequences that were told before; then no row may follow.
+    async fn check_newest(&self, stream: &Stream, last: u64) -> Result<(), Interrupted> {
+        let rows = self.rows(last.saturating_sub(1), 1).await?;
+        let Some(row) = rows.first().filter(|row| row.seq == last) else {
+            return Ok(());
+        };
+        match stream.get_raw_message(last).await {
+            Ok(message) if message.payload.as_ref() == row.payload => Ok(()),
+            Ok(_) => Err(Interrupted::Diverged { seq: last }),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(()),
+            Err(error) => Err(Interrupted::Broker(error.to_string())),
+        }
+    }
+
+    async fn rows(&self, after: u64, max: usize) -> Result<Vec<outbox::Row>, Interrupted> {
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || {
             let connection = store::open_read_only(&path).map_err(|error| error.to_string())?;
-            outbox::rows(&connection, after, WINDOW).map_err(|error| error.to_string())
+            outbox::rows(&connection, after, max).map_err(|error| error.to_string())
         });
         read.await
             .map_err(|error| Interrupted::Outbox(error.to_string()))?
@@ -208,3 +231,6 @@ fn headers(row: &outbox::Row) -> HeaderMap {
     }
     headers
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,7 +140,7 @@ impl Node {
         let listener = serve::bind(config.http.listen)?;
         let addr = listener.local_addr().map_err(system("reading the port"))?;
         let (mut core, inlets) = open(&config)?;
-        let broker = Broker::region(core.region.as_str(), &config.broker, &config.data_dir)?;
+        let broker = Broker::region(&core.region, &config.broker, &config.data_dir)?;
         let mut supervisor = Supervisor::default();
         core.call_outside(&mut supervisor, &config, inlets.tasks);
         let url = &config.region.public_url;

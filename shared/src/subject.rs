@@ -69,6 +69,31 @@ pub fn repair(region: &RegionId) -> String {
     format!("{PREFIX}.cmd.{region}.hub.repair")
 }
 
+/// All requests to a region: `tomato.cmd.<to>.<from>.<verb>`.
+pub fn commands_to(region: &RegionId) -> String {
+    format!("{PREFIX}.cmd.{region}.>")
+}
+
+/// All requests in a region's name, to whomever.
+pub fn commands_from(region: &RegionId) -> String {
+    format!("{PREFIX}.cmd.*.{region}.>")
+}
+
+/// Everything that the hub tells one region.
+pub fn control(region: &RegionId) -> String {
+    format!("{PREFIX}.ctl.{region}.>")
+}
+
+/// Everything that the hub tells all regions.
+pub fn control_all() -> String {
+    format!("{PREFIX}.ctl.all.>")
+}
+
+/// Where the hub's server delivers the directory's mirror to a region.
+pub fn directory_delivery(region: &RegionId) -> String {
+    format!("{PREFIX}.dlv.{region}")
+}
+
 /// Live positions of a region's drivers, one message per batch; never stored.
 pub fn locations(region: &RegionId) -> String {
     format!("{PREFIX}.loc.{region}")

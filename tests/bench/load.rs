@@ -228,28 +228,4 @@ fn outcome(plan: &Plan, tallies: Vec<Tally>) -> Result<Outcome, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tomato_tests::city::chance;
-
-    #[test]
-    fn arrivals_keep_the_rate_and_come_in_order() {
-        let due = arrivals(&mut chance::stream(1, "arrivals", 0), 10_000.0, Duration::from_secs(2));
-        assert!((19_000..21_000).contains(&due.len()), "{}", due.len());
-        assert!(due.is_sorted() && due.last().unwrap() < &Duration::from_secs(2));
-    }
-
-    #[test]
-    fn what_is_never_answered_counts_with_its_age() {
-        let plan = Plan {
-            addr: SocketAddr::from(([127, 0, 0, 1], 1)),
-            connections: 1,
-            due: vec![Duration::ZERO, Duration::from_secs(1)],
-            length: Duration::from_secs(2),
-            first: 0,
-        };
-        let outcome = outcome(&plan, vec![Tally::default()]).unwrap();
-        assert_eq!((outcome.due, outcome.unanswered, outcome.placed()), (2, 2, 0));
-        assert!(outcome.latency_us.min() >= 1_249_000);
-    }
-}
+mod tests;

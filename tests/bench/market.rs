@@ -18,7 +18,7 @@ pub(crate) const ITEMS: u32 = 20;
 /// The first so many items of each menu are counted.
 pub(crate) const COUNTED: u32 = 8;
 /// Never sold out within a run.
-pub(crate) const CAPACITY: u32 = 100_000_000;
+pub(crate) const CAPACITY: u32 = 1_000_000;
 pub(crate) const CUSTOMERS: usize = 20_000;
 /// Most lines of an order; 1 to this many are equally likely.
 pub(crate) const LINES_MAX: usize = 3;

@@ -115,7 +115,7 @@ impl Side {
         let plan = self.plan(load::arrivals(&mut rng, rate, length), length, connections);
         let (before, first) = (self.contender.backlog().await, self.contender.meter.read());
         let outcome = load::run(plan, market).await?;
-        let (after, loaded) = (self.contender.backlog().await, self.contender.meter.read());
+        let (loaded, after) = (self.contender.meter.read(), self.contender.backlog().await);
         let settled = self.settle().await;
         let whole = self.contender.meter.read();
         Ok(Round {

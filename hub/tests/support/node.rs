@@ -58,7 +58,7 @@ impl Node {
             }),
             ..RegionBroker::default()
         };
-        let broker = Broker::region(region, &options, &world.path(region)).unwrap();
+        let broker = Broker::region(&talker.region, &options, &world.path(region)).unwrap();
         broker.ready(Duration::from_secs(20)).await.unwrap();
         let client = connect(&broker.access(), region, &subject::inbox(&talker.region))
             .await

@@ -25,7 +25,7 @@ pub enum LogFormat {
 pub struct LogConfig {
     /// `text` or `json`. Default `text`.
     pub format: LogFormat,
-    /// What is logged, as in `RUST_LOG`: `info`, or `info,tomato_node::relay=debug`. Default `info`.
+    /// What is logged, as in `RUST_LOG`: `info`, or `info,async_nats=debug`. Default `info`.
     pub filter: String,
 }
 
@@ -41,7 +41,7 @@ impl Default for LogConfig {
 impl Validate for LogConfig {
     fn validate(&self, faults: &mut Faults) {
         if let Err(error) = EnvFilter::builder().parse(&self.filter) {
-            faults.add("filter", error, "write levels as in `info,tomato_node::relay=debug`");
+            faults.add("filter", error, "write levels as in `info,async_nats=debug`");
         }
     }
 }

@@ -16,10 +16,10 @@ mod supervisor;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::cell::RegionId;
+
 pub use client::connect;
-pub use options::{
-    BrokerMode, HubBroker, LeafLink, LeafPort, LeafUser, LocalServer, RegionBroker, Secret, is_region_name,
-};
+pub use options::{BrokerMode, HubBroker, LeafLink, LeafPort, LeafUser, LocalServer, RegionBroker, Secret};
 pub use permissions::{LeafPermissions, leaf_permissions};
 pub use server::ManagedServer;
 
@@ -91,7 +91,7 @@ impl Broker {
     ///
     /// # Errors
     /// [`BrokerError`] when the binary, a file or an option is unusable.
-    pub fn region(region: &str, options: &RegionBroker, data_dir: &Path) -> Result<Self, BrokerError> {
+    pub fn region(region: &RegionId, options: &RegionBroker, data_dir: &Path) -> Result<Self, BrokerError> {
         match options.mode {
             BrokerMode::External => Ok(Self::External(options::external_access(
                 options.url.as_ref(),

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::super::config::{Faults, Validate};
 use super::{BrokerAccess, BrokerError};
+use crate::cell::RegionId;
 
 /// Who runs the broker.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
@@ -155,16 +156,9 @@ impl Default for LeafPort {
 #[serde(deny_unknown_fields)]
 pub struct LeafUser {
     /// Region id.
-    pub region: String,
+    pub region: RegionId,
     /// Public user nkey (`U...`) of its link.
     pub public_nkey: String,
-}
-
-/// Whether `name` can name a region in subjects, streams and domains: 1 to 32 of `a-z 0-9 - _`, and neither `hub` nor
-/// `all`, which mean something else there.
-pub fn is_region_name(name: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-    (1..=32).contains(&name.len()) && name.bytes().all(fits) && name != "hub" && name != "all"
 }
 
 /// The scheme of a leaf URL, if it is one that we support.

@@ -3,6 +3,9 @@
 //! The list was found by tracing leaf connections and is verified as a set by the tests of this folder. Denied means
 //! silence (no responders, a time-out), never an error at the sender.
 
+use crate::cell::RegionId;
+use crate::subject;
+
 /// Subjects by direction, as seen from the region.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LeafPermissions {
@@ -12,15 +15,15 @@ pub struct LeafPermissions {
     pub subscribe: Vec<String>,
 }
 
-/// The allow-list of region `r` (see [`super::is_region_name`]).
-pub fn leaf_permissions(r: &str) -> LeafPermissions {
+/// The allow-list of region `r`. Our own subjects come from [`crate::subject`]; those of JetStream are the server's.
+pub fn leaf_permissions(r: &RegionId) -> LeafPermissions {
     let publish = vec![
         // Deliveries of the hub's sourcing consumer on EV_<r>.
-        format!("tomato.src.{r}.>"),
-        format!("tomato.hb.{r}"),
-        format!("tomato.loc.{r}.>"),
+        format!("{}.>", subject::source_delivery(r)),
+        subject::heartbeat(r),
+        subject::locations(r),
         // tomato.cmd.<to>.<from>.<verb>: may ask anybody, never in another's name.
-        format!("tomato.cmd.*.{r}.>"),
+        subject::commands_from(r),
         // Answers: to the hub, and to other regions. A region may subscribe to its own inbox only.
         "_INBOX.>".into(),
         // The directory: open it, mirror it, read a key, write the one key of this region.
@@ -47,11 +50,11 @@ pub fn leaf_permissions(r: &str) -> LeafPermissions {
         format!("$JS.FC.{r}.>"),
         "$JSC.R.*".into(),
         // Deliveries of the directory's mirror.
-        format!("tomato.dlv.{r}.>"),
-        format!("tomato.cmd.{r}.>"),
-        format!("tomato.ctl.{r}.>"),
-        "tomato.ctl.all.>".into(),
-        format!("_INBOX.{r}.>"),
+        format!("{}.>", subject::directory_delivery(r)),
+        subject::commands_to(r),
+        subject::control(r),
+        subject::control_all(),
+        format!("{}.>", subject::inbox(r)),
     ];
     LeafPermissions { publish, subscribe }
 }

@@ -13,9 +13,10 @@ use tokio::time::Instant;
 
 use super::conf::{self, Basis};
 use super::files::{Files, Passwords, io_error};
-use super::options::{HubBroker, LeafUser, LocalServer, RegionBroker, is_region_name};
+use super::options::{HubBroker, LeafUser, LocalServer, RegionBroker};
 use super::supervisor::{Order, Plan, supervise};
 use super::{BrokerAccess, BrokerError, binary};
+use crate::cell::RegionId;
 
 /// A nats-server that is kept running until this is stopped or dropped (dropping blocks until it is down, at most about
 /// five seconds).
@@ -39,13 +40,8 @@ impl ManagedServer {
     ///
     /// # Errors
     /// [`BrokerError`] when the binary, a file or an option is unusable.
-    pub fn region(region: &str, broker: &RegionBroker, data_dir: &Path) -> Result<Self, BrokerError> {
-        if !is_region_name(region) {
-            return Err(BrokerError::Option(format!(
-                "{region:?} cannot name a region: 1 to 32 of a-z 0-9 - _"
-            )));
-        }
-        let mut this = Self::prepare(region, &broker.server, data_dir)?;
+    pub fn region(region: &RegionId, broker: &RegionBroker, data_dir: &Path) -> Result<Self, BrokerError> {
+        let mut this = Self::prepare(region.as_str(), &broker.server, data_dir)?;
         if let Some(leaf) = &broker.leaf {
             this.files.install_seed(&leaf.seed_file)?;
         }
@@ -218,7 +214,7 @@ impl ManagedServer {
             let LeafUser { region, public_nkey } = user;
             // Names and keys go into the configuration as they are: one wrong letter would stop the whole server.
             let is_key = public_nkey.starts_with('U') && nkeys::KeyPair::from_public_key(public_nkey).is_ok();
-            if !is_region_name(region) || !is_key {
+            if !is_key {
                 return Err(BrokerError::Option(format!(
                     "region {region:?} with nkey {public_nkey:?} is not a leaf user"
                 )));

@@ -193,16 +193,21 @@ async fn end_stale(plan: &Plan) {
     }
 }
 
-/// The process of the pid file, if it is alive and really runs our configuration: pids are used again.
+/// A living process that runs our configuration. All processes are looked at, not only that of the pid file: a parent
+/// that is killed between starting a server and noting its pid leaves one that nobody has written down.
 fn stale(plan: &Plan) -> Option<Pid> {
-    let pid: u32 = std::fs::read_to_string(&plan.pid_file).ok()?.trim().parse().ok()?;
-    let command_line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let conf = plan.conf.as_os_str().as_encoded_bytes();
-    command_line
-        .split(|byte| *byte == 0)
-        .any(|argument| argument == conf)
-        .then(|| as_pid(pid))
+    let runs_ours = |pid: &u32| {
+        std::fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| line.split(|byte| *byte == 0).skip(1).any(|argument| argument == conf))
+    };
+    let processes = std::fs::read_dir("/proc").ok()?;
+    let pids = processes
         .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| *pid != std::process::id())
+        .find(runs_ours)
+        .and_then(as_pid)
 }
 
 fn as_pid(pid: u32) -> Option<Pid> {

@@ -98,7 +98,7 @@ impl Bench {
         let seed_file = self.dir.path().join(format!("{region}.seed"));
         std::fs::write(&seed_file, format!("{}\n", pair.seed().unwrap())).unwrap();
         self.users.push(LeafUser {
-            region: region.into(),
+            region: region.parse().unwrap(),
             public_nkey: pair.public_key(),
         });
         let hub_urls = vec![format!("nats-leaf://127.0.0.1:{}", self.hub_options.leaf.port)];
@@ -115,7 +115,7 @@ impl Bench {
     }
 
     pub(super) fn start(&self, region: &str, options: &RegionBroker) -> ManagedServer {
-        ManagedServer::region(region, options, &self.dir_of(region)).unwrap()
+        ManagedServer::region(&region.parse().unwrap(), options, &self.dir_of(region)).unwrap()
     }
 }
 

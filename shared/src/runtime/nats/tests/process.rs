@@ -33,7 +33,7 @@ fn alone(port: u16) -> Option<RegionBroker> {
 async fn a_killed_server_comes_back_with_its_streams() {
     let Some(options) = alone(ports::<1>()[0]) else { return };
     let dir = tempfile::tempdir().unwrap();
-    let server = ManagedServer::region("blr", &options, dir.path()).unwrap();
+    let server = ManagedServer::region(&"blr".parse().unwrap(), &options, dir.path()).unwrap();
     let node = client(&server, "blr").await;
     event_stream(&node, "blr").await;
     publish(&node, "tomato.ev.blr.1").await;
@@ -57,16 +57,16 @@ async fn a_killed_server_comes_back_with_its_streams() {
 async fn stop_and_drop_leave_no_process() {
     let Some(options) = alone(ports::<1>()[0]) else { return };
     let dir = tempfile::tempdir().unwrap();
-    let server = ManagedServer::region("blr", &options, dir.path()).unwrap();
+    let server = ManagedServer::region(&"blr".parse().unwrap(), &options, dir.path()).unwrap();
     let pid = running(&server).await;
-    let taken = ManagedServer::region("blr", &options, dir.path());
+    let taken = ManagedServer::region(&"blr".parse().unwrap(), &options, dir.path());
     assert!(
         matches!(taken, Err(BrokerError::InUse { .. })),
         "one process per directory"
     );
     server.stop().await;
     assert!(!alive(pid));
-    let server = ManagedServer::region("blr", &options, dir.path()).unwrap();
+    let server = ManagedServer::region(&"blr".parse().unwrap(), &options, dir.path()).unwrap();
     let pid = running(&server).await;
     drop(server);
     assert!(!alive(pid));
@@ -84,7 +84,7 @@ async fn stop_and_drop_leave_no_process() {
 async fn a_server_left_by_a_killed_process_is_ended() {
     let Some(options) = alone(ports::<1>()[0]) else { return };
     let dir = tempfile::tempdir().unwrap();
-    let server = ManagedServer::region("blr", &options, dir.path()).unwrap();
+    let server = ManagedServer::region(&"blr".parse().unwrap(), &options, dir.path()).unwrap();
     running(&server).await;
     server.stop().await;
     let nats = dir.path().canonicalize().unwrap().join("nats");
@@ -100,13 +100,13 @@ async fn a_server_left_by_a_killed_process_is_ended() {
         tokio::net::TcpStream::connect(&address).await.ok()
     })
     .await;
-    let server = ManagedServer::region("blr", &options, dir.path()).unwrap();
+    let server = ManagedServer::region(&"blr".parse().unwrap(), &options, dir.path()).unwrap();
     until("the left one is ended", async || left.try_wait().unwrap()).await;
     running(&server).await;
     // A pid that means something else by now is left alone.
     server.stop().await;
     std::fs::write(nats.join("server.pid"), std::process::id().to_string()).unwrap();
-    let server = ManagedServer::region("blr", &options, dir.path()).unwrap();
+    let server = ManagedServer::region(&"blr".parse().unwrap(), &options, dir.path()).unwrap();
     running(&server).await;
 }
 
@@ -117,7 +117,7 @@ async fn a_taken_port_is_reported_and_outlived() {
         return;
     };
     let dir = tempfile::tempdir().unwrap();
-    let server = ManagedServer::region("blr", &options, dir.path()).unwrap();
+    let server = ManagedServer::region(&"blr".parse().unwrap(), &options, dir.path()).unwrap();
     let error = server.ready(std::time::Duration::from_millis(300)).await.unwrap_err();
     assert!(matches!(error, BrokerError::NotReady { .. }), "{error}");
     drop(holder);
@@ -137,14 +137,9 @@ async fn a_region_is_added_while_the_hub_runs() {
     hub.reload(&bench.users).unwrap();
     linked(&at_hub, "blr").await;
     assert_eq!(hub.pid(), Some(pid), "without a restart");
-    let wrong = LeafUser {
-        region: "x\"}".into(),
-        public_nkey: bench.users[0].public_nkey.clone(),
-    };
-    assert!(hub.reload(&[wrong]).is_err());
     assert!(
         hub.reload(&[LeafUser {
-            region: "ams".into(),
+            region: "ams".parse().unwrap(),
             public_nkey: "UNKNOWN".into()
         }])
         .is_err()
@@ -159,7 +154,7 @@ async fn store_limit_follows_the_disk() {
     };
     let dir = tempfile::tempdir().unwrap();
     options.server.max_file_store_bytes = 1 << 59;
-    let server = ManagedServer::region("blr", &options, dir.path()).unwrap();
+    let server = ManagedServer::region(&"blr".parse().unwrap(), &options, dir.path()).unwrap();
     assert!(server.max_file_store_bytes() < 1 << 59);
     running(&server).await;
 }
@@ -172,7 +167,7 @@ async fn parent_to_be_killed() {
         return;
     };
     let Some(options) = alone(ports::<1>()[0]) else { return };
-    let _server = ManagedServer::region("blr", &options, Path::new(&dir)).unwrap();
+    let _server = ManagedServer::region(&"blr".parse().unwrap(), &options, Path::new(&dir)).unwrap();
     std::future::pending().await
 }
 
