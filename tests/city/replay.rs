@@ -229,7 +229,8 @@ impl Replay {
                     None => "the region refused it".to_owned(),
                     Some(record) if record.state == OrderState::Delivered => String::new(),
                     Some(record) if record.reason.as_deref() == Some("Operator") => {
-                        format!("no driver before the last shift ended at minute {last_min}")
+                        let ready = order.ready_min;
+                        format!("ready at minute {ready}; no driver before the last shift ended at minute {last_min}")
                     }
                     Some(record) => record.reason.clone().unwrap_or_default(),
                 },

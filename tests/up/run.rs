@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tomato_shared::time::DurationMs;
 use tomato_tests::city::Staff;
 use tomato_tests::city::habits::Habits;
 use tomato_tests::city::mdrp::Spread;
@@ -22,6 +23,9 @@ use crate::{replay, report, table, tokens};
 
 /// How long the hub may take to catch up after the last order.
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+/// Orders that do not move for so much simulated time are stuck, and no sooner than after so much real time.
+const STUCK_AFTER: DurationMs = DurationMs::from_mins(120);
+const STUCK_AFTER_LEAST: Duration = Duration::from_secs(60);
 /// Orders per simulated minute in each region, and drivers enough for them.
 const ORDERS_PER_MIN: f64 = 1.5;
 const SIZE: Size = Size {
@@ -133,11 +137,13 @@ impl Run {
         status::clear(paper);
         let mut done = std::pin::pin!(done);
         let mut next = tokio::time::interval(paper.every());
+        let mut calm = Calm::new(self);
         loop {
             tokio::select! {
                 () = &mut done => return Ok(()),
                 _ = next.tick() => {
                     self.look_after_processes()?;
+                    calm.look(self)?;
                     status::show(paper, &self.stack, &self.tracker, &head).await;
                 }
             }
@@ -184,6 +190,17 @@ impl Run {
             ));
         }
         say(&report::resources(&self.stack, &self.tracker, self.started));
+        let refused = self
+            .tracker
+            .refusals()
+            .into_iter()
+            .map(|(code, count)| format!("{count} {code}"));
+        let refused = refused.collect::<Vec<_>>().join(", ");
+        if !refused.is_empty() {
+            say(&format!(
+                "wishes refused, each followed by another customer: {refused}\n"
+            ));
+        }
         for complaint in self.tracker.complaints() {
             say(&format!("unexpected answer: {complaint}\n"));
         }
@@ -207,6 +224,48 @@ impl Run {
         } else {
             self.stack.folder().join(name)
         }
+    }
+}
+
+/// Notices when orders stay where they are for longer than anything takes.
+struct Calm {
+    changes: tokio::sync::watch::Receiver<u64>,
+    since: Instant,
+    limit: Duration,
+}
+
+impl Calm {
+    fn new(run: &Run) -> Self {
+        let limit = run.stack.clock.real(STUCK_AFTER).max(STUCK_AFTER_LEAST);
+        Self {
+            changes: run.tracker.changes(),
+            since: Instant::now(),
+            limit,
+        }
+    }
+
+    fn look(&mut self, run: &Run) -> Result<(), String> {
+        if self.changes.has_changed().unwrap_or(false) {
+            self.changes.mark_unchanged();
+            self.since = Instant::now();
+        }
+        let records = run
+            .stack
+            .nodes
+            .iter()
+            .flat_map(|node| run.tracker.records(&node.region));
+        let stuck = records.filter(|(_, record)| !record.state.is_final());
+        let stuck: Vec<String> = stuck
+            .map(|(id, record)| format!("{id} is {}", record.state.name()))
+            .collect();
+        if stuck.is_empty() || self.since.elapsed() < self.limit {
+            return Ok(());
+        }
+        Err(format!(
+            "no order has moved for {} s: {}",
+            self.limit.as_secs(),
+            stuck.join(", ")
+        ))
     }
 }
 
