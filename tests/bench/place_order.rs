@@ -160,17 +160,14 @@ async fn measure_sizes(node: &Contender, market: &Arc<Market>) -> Result<Sizes, 
 
 /// The searches of all sides, one round of each in turn, so that what else goes on here hits all of them.
 async fn search(sides: &mut [Side], market: &Arc<Market>, options: &Options, began: Instant) -> Result<(), String> {
-    loop {
-        let mut searching = false;
+    let open = |side: &Side| side.search.as_ref().and_then(Search::next);
+    while sides.iter().any(|side| open(side).is_some()) {
         for side in &mut *sides {
-            let Some(rate) = side.search.as_ref().and_then(Search::next) else {
-                continue;
-            };
+            let Some(rate) = open(side) else { continue };
             if began.elapsed() > SEARCH_WITHIN {
-                println!("{:<5} the search is cut short: it takes too long", side.contender.name);
-                continue;
+                println!("the search is cut short: it takes too long");
+                return Ok(());
             }
-            searching = true;
             let round = side.round(market, rate, options.load()).await?;
             println!("{}", round.line(side.contender.name));
             if let Some(search) = &mut side.search {
@@ -178,10 +175,8 @@ async fn search(sides: &mut [Side], market: &Arc<Market>, options: &Options, beg
             }
             side.rounds.push(round);
         }
-        if !searching {
-            return Ok(());
-        }
     }
+    Ok(())
 }
 
 /// The rounds that the table is about.
