@@ -167,6 +167,9 @@ pub struct DispatchConfig {
     pub radius_m: u32,
     /// After how long orders without a driver are looked at again, in milliseconds. Default 30,000, 1,000 to 600,000.
     pub retry_ms: i64,
+    /// How long a driver is looked for before the order is cancelled and refunded, in milliseconds. Default 3,600,000,
+    /// 60,000 to 86,400,000.
+    pub give_up_after_ms: i64,
     /// How long a driver may think about an offer, in milliseconds; 0 assigns without asking. Default 30,000, 0 to 600,000.
     pub offer_ttl_ms: i64,
     /// After how many drivers who gave an order back it is cancelled. Default 3, 1 to 20.
@@ -186,6 +189,7 @@ impl Default for DispatchConfig {
         Self {
             radius_m: 3_000,
             retry_ms: 30_000,
+            give_up_after_ms: 3_600_000,
             offer_ttl_ms: 30_000,
             cancellations_max: 3,
             speed_m_per_min: 300,
@@ -313,6 +317,7 @@ impl Config {
             dispatch: DispatchPolicy {
                 radius_m: f64::from(dispatch.radius_m),
                 retry: DurationMs(dispatch.retry_ms),
+                give_up: DurationMs(dispatch.give_up_after_ms),
                 offer_ttl: DurationMs(dispatch.offer_ttl_ms),
                 cancellations_max: dispatch.cancellations_max,
                 speed_m_per_min: f64::from(dispatch.speed_m_per_min),

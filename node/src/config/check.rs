@@ -104,6 +104,7 @@ impl Config {
         let dispatch = &self.dispatch;
         faults.range("radius_m", dispatch.radius_m, 100..=50_000);
         faults.range("retry_ms", dispatch.retry_ms, 1_000..=600_000);
+        faults.range("give_up_after_ms", dispatch.give_up_after_ms, 60_000..=86_400_000);
         faults.range("offer_ttl_ms", dispatch.offer_ttl_ms, 0..=600_000);
         faults.range("cancellations_max", dispatch.cancellations_max, 1..=20);
         faults.range("speed_m_per_min", dispatch.speed_m_per_min, 10..=5_000);

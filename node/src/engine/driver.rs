@@ -89,6 +89,15 @@ pub(super) fn offer_expired(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Re
     }
 }
 
+/// No driver was found for too long: the order ends and the money goes back.
+pub(super) fn search_ended(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
+    let order = draft.order(id)?;
+    if order.state == OrderState::ReadyForPickup && !order.delivery.state.has_driver() {
+        order::end(draft, id, CancelReason::NoDriver)?;
+    }
+    Ok(())
+}
+
 /// The driver and the order of an open offer to the caller.
 fn own_offer(draft: &Draft<'_>, offer_id: OfferId) -> Result<(DriverId, OrderId), Refusal> {
     let By::Driver(caller) = draft.by else {
@@ -138,6 +147,7 @@ pub(super) fn assign(draft: &mut Draft<'_>, id: OrderId, driver_id: DriverId) ->
     order.delivery.driver_id = Some(driver_id);
     order.delivery.assigned_at = Some(now);
     let delivery_id = order.delivery_id();
+    draft.clear_timer(TimerKey::SearchEnds(id));
     draft.tell(id, Event::DriverAssigned { delivery_id, driver_id })
 }
 
@@ -229,6 +239,7 @@ pub(super) fn give_back(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, Re
     if attempts >= draft.policy.dispatch.cancellations_max {
         order::end(draft, id, CancelReason::NoDriver)?;
     } else {
+        draft.set_timer(TimerKey::SearchEnds(id), draft.now + draft.policy.dispatch.give_up);
         draft.dispatch_now();
     }
     order_answer(draft, 200, id)

@@ -97,6 +97,7 @@ fn timer_due(draft: &mut Draft<'_>, key: TimerKey) -> Result<Answer, Refusal> {
         TimerKey::HoldExpiry(id) => order::hold_expired(draft, id)?,
         TimerKey::AcceptBy(id) => restaurant::unanswered(draft, id)?,
         TimerKey::OfferExpiry(id) => driver::offer_expired(draft, id)?,
+        TimerKey::SearchEnds(id) => driver::search_ended(draft, id)?,
         TimerKey::RatingRequest(id) => draft.tell(id, tomato_shared::event::Event::RatingRequested {})?,
     }
     Ok(done())

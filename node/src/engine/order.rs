@@ -223,7 +223,11 @@ pub(super) fn end(draft: &mut Draft<'_>, id: OrderId, reason: CancelReason) -> R
         };
         stock::give_back(draft, id, end)?;
     }
-    for key in [TimerKey::HoldExpiry(id), TimerKey::AcceptBy(id)] {
+    for key in [
+        TimerKey::HoldExpiry(id),
+        TimerKey::AcceptBy(id),
+        TimerKey::SearchEnds(id),
+    ] {
         draft.clear_timer(key);
     }
     driver::release(draft, id)?;

@@ -59,6 +59,8 @@ pub struct DispatchPolicy {
     pub radius_m: f64,
     /// After how long waiting orders are looked at again.
     pub retry: DurationMs,
+    /// How long a driver is looked for before the order is given up.
+    pub give_up: DurationMs,
     /// How long a driver may think about an offer; zero assigns without asking.
     pub offer_ttl: DurationMs,
     /// After how many drivers who gave an order back it is cancelled.

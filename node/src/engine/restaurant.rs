@@ -132,6 +132,7 @@ pub(super) fn mark_ready(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, R
     draft.tell(id, Event::OrderReady { restaurant_id })?;
     let now = draft.now;
     draft.order_mut(id)?.ready_at = Some(now);
+    draft.set_timer(TimerKey::SearchEnds(id), now + draft.policy.dispatch.give_up);
     draft.dispatch_now();
     order_answer(draft, 200, id)
 }

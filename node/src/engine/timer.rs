@@ -13,6 +13,8 @@ pub enum TimerKey {
     OfferExpiry(OrderId),
     /// Time to ask for a rating.
     RatingRequest(OrderId),
+    /// No driver was found for too long.
+    SearchEnds(OrderId),
 }
 
 impl TimerKey {
@@ -23,6 +25,7 @@ impl TimerKey {
             Self::AcceptBy(id) => (2, id),
             Self::OfferExpiry(id) => (3, id),
             Self::RatingRequest(id) => (4, id),
+            Self::SearchEnds(id) => (5, id),
         }
     }
 
@@ -33,6 +36,7 @@ impl TimerKey {
             2 => Some(Self::AcceptBy(subject)),
             3 => Some(Self::OfferExpiry(subject)),
             4 => Some(Self::RatingRequest(subject)),
+            5 => Some(Self::SearchEnds(subject)),
             _ => None,
         }
     }

@@ -7,8 +7,9 @@ use tomato_shared::time::DurationMs;
 
 use super::world::{OPERATOR, World, candidate, driver, restaurant};
 use crate::engine::command::{Command, Waiting};
-use crate::engine::model::{By, PaymentState};
+use crate::engine::model::{By, PaymentGoal, PaymentState};
 use crate::engine::payment::TaskKind;
+use crate::engine::timer::TimerKey;
 
 fn rider(n: u8) -> By {
     By::Driver(driver(n))
@@ -156,7 +157,8 @@ fn driver_who_signs_off_loses_the_offer() {
     assert_eq!(world.order(id).delivery.state, DeliveryState::Searching);
     world.check(rider(1), Command::AcceptOffer(offer), Err(Rejection::OfferGone));
     world.check(rider(1), online(1, false), Ok(&[]));
-    assert!(world.disk.timers.is_empty());
+    let left: Vec<_> = world.disk.timers.keys().copied().collect();
+    assert_eq!(left, [TimerKey::SearchEnds(id)]);
 }
 
 #[test]
@@ -230,4 +232,33 @@ fn without_time_to_think_the_nearest_driver_is_bound_at_once() {
         Command::PickUp(id),
         Err(Rejection::Forbidden),
     );
+}
+
+#[test]
+fn order_that_no_driver_takes_for_an_hour_is_given_up_and_paid_back() {
+    let mut world = World::new();
+    let id = world.ready();
+    world.dispatch(&[]);
+    world.pass(DurationMs::from_mins(59));
+    assert_eq!(world.order(id).state, OrderState::ReadyForPickup);
+    world.pass(DurationMs::from_mins(2));
+    let order = world.order(id);
+    assert_eq!(
+        (order.state, order.cancel_reason),
+        (OrderState::Cancelled, Some(CancelReason::NoDriver))
+    );
+    assert_eq!(order.payment.goal, PaymentGoal::Return);
+}
+
+#[test]
+fn search_begins_anew_when_a_driver_gives_back_and_ends_when_one_accepts() {
+    let mut world = World::new();
+    let id = world.assigned(1);
+    world.pass(DurationMs::from_mins(90));
+    assert_eq!(world.order(id).state, OrderState::ReadyForPickup, "a driver is bound");
+    world.ok(rider(1), Command::GiveBack(id));
+    world.pass(DurationMs::from_mins(59));
+    assert_eq!(world.order(id).state, OrderState::ReadyForPickup);
+    world.pass(DurationMs::from_mins(2));
+    assert_eq!(world.order(id).cancel_reason, Some(CancelReason::NoDriver));
 }

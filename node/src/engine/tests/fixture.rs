@@ -75,6 +75,7 @@ pub(crate) fn policy() -> Policy {
         dispatch: DispatchPolicy {
             radius_m: 3_000.0,
             retry: DurationMs::from_secs(30),
+            give_up: DurationMs::from_mins(60),
             offer_ttl: DurationMs::from_secs(30),
             cancellations_max: 3,
             speed_m_per_min: 300.0,

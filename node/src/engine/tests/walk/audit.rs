@@ -129,6 +129,11 @@ impl Audit {
             order.state == OrderState::Confirmed,
             "{id}"
         );
+        assert_eq!(
+            timer(TimerKey::SearchEnds(id)),
+            order.state == OrderState::ReadyForPickup && !order.delivery.state.has_driver(),
+            "{id}"
+        );
         assert_eq!(timer(TimerKey::OfferExpiry(id)), order.delivery.offer.is_some(), "{id}");
         assert!(
             !timer(TimerKey::RatingRequest(id)) || order.state == OrderState::Delivered,
