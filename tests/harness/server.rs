@@ -76,7 +76,8 @@ impl Server {
         self.program.ended()
     }
 
-    /// kill -9. Its nats-server stays behind, as after a real crash, until the next start or until this is dropped.
+    /// kill -9. Its nats-server gets SIGTERM from the kernel where `setpriv` exists; elsewhere it stays behind, as after
+    /// a real crash, until the next start or until this is dropped.
     pub fn kill9(&mut self) {
         self.program.kill9();
     }
@@ -106,14 +107,12 @@ impl Server {
         Some(pid)
     }
 
-    /// The ends of its log and of its nats-server's.
+    /// The end of its log, and what its nats-server complained about.
     pub fn tails(&self) -> String {
-        let nats = self.data.join("nats/server.log");
-        format!(
-            "{}\n{}",
-            self.program.tail(),
-            crate::process::tail_of("nats-server", &nats)
-        )
+        let nats = crate::process::tail_of("nats-server", &self.data.join("nats/server.log"));
+        // What the server says in good health fills pages.
+        let nats: Vec<_> = nats.lines().filter(|line| !line.contains("[INF]")).collect();
+        format!("{}\n{}", self.program.tail(), nats.join("\n"))
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tomato_shared::time::DurationMs;
 use tomato_tests::city::Staff;
 use tomato_tests::city::habits::Habits;
 use tomato_tests::city::mdrp::Spread;
@@ -18,14 +17,12 @@ use tomato_tests::settings::RegionFile;
 use tomato_tests::stack::{Stack, StackPlan};
 
 use crate::args::Args;
+use crate::calm::Calm;
 use crate::status::{self, Paper, say};
 use crate::{replay, report, table, tokens};
 
 /// How long the hub may take to catch up after the last order.
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
-/// Orders that do not move for so much simulated time are stuck, and no sooner than after so much real time.
-const STUCK_AFTER: DurationMs = DurationMs::from_mins(120);
-const STUCK_AFTER_LEAST: Duration = Duration::from_secs(60);
 /// Orders per simulated minute in each region, and drivers enough for them.
 const ORDERS_PER_MIN: f64 = 1.5;
 const SIZE: Size = Size {
@@ -224,48 +221,6 @@ impl Run {
         } else {
             self.stack.folder().join(name)
         }
-    }
-}
-
-/// Notices when orders stay where they are for longer than anything takes.
-struct Calm {
-    changes: tokio::sync::watch::Receiver<u64>,
-    since: Instant,
-    limit: Duration,
-}
-
-impl Calm {
-    fn new(run: &Run) -> Self {
-        let limit = run.stack.clock.real(STUCK_AFTER).max(STUCK_AFTER_LEAST);
-        Self {
-            changes: run.tracker.changes(),
-            since: Instant::now(),
-            limit,
-        }
-    }
-
-    fn look(&mut self, run: &Run) -> Result<(), String> {
-        if self.changes.has_changed().unwrap_or(false) {
-            self.changes.mark_unchanged();
-            self.since = Instant::now();
-        }
-        let records = run
-            .stack
-            .nodes
-            .iter()
-            .flat_map(|node| run.tracker.records(&node.region));
-        let stuck = records.filter(|(_, record)| !record.state.is_final());
-        let stuck: Vec<String> = stuck
-            .map(|(id, record)| format!("{id} is {}", record.state.name()))
-            .collect();
-        if stuck.is_empty() || self.since.elapsed() < self.limit {
-            return Ok(());
-        }
-        Err(format!(
-            "no order has moved for {} s: {}",
-            self.limit.as_secs(),
-            stuck.join(", ")
-        ))
     }
 }
 
