@@ -2,7 +2,7 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | [`place_order`] [`round`] [`search`] | the bench of placing an order: sides in turns, one round, which rate next |
+//! | [`mod@place_order`] [`round`] [`search`] | the bench of placing an order: sides in turns, one round, which rate next |
 //! | [`contender`] [`bare`] [`sizes`] | a node as a real process; the yardstick; how large its rows have to be |
 //! | [`market`] [`load`] | who orders what; open-loop load over HTTP |
 //! | [`meter`] [`machine`] [`report`] | what it cost; where it was measured; table and JSON |

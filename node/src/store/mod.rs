@@ -2,7 +2,7 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | [`write`] | the rows and outbox entries of a decision, inside the writer's transaction |
+//! | [`mod@write`] | the rows and outbox entries of a decision, inside the writer's transaction |
 //! | [`load`] | what a start needs in memory |
 //! | [`pool`] [`reads`] | read-only connections, and what they are asked |
 
