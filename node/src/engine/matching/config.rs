@@ -24,7 +24,8 @@ pub struct Config {
     /// How far load and hints look ahead. Default 30 min.
     pub horizon_ms: i64,
     /// What a trip costs per ms that its driver's shift still lasts (two hours at most), per mille: who goes home soon is
-    /// used first, who stays is kept for what comes.
+    /// used first, who stays is kept for what comes. Default 10: lowers pay per order (0.15 on the six published instances,
+    /// 0.02 on 40 made-up ones) and leaves waiting as it is, within the noise of 0.1 min.
     pub shift_price_permille: i64,
     /// Most orders in one trip, 1..=BUNDLE_MAX. Default 4.
     pub bundle_max: usize,
