@@ -18,6 +18,7 @@
 //! | [`tasks`] [`payments`] | calls to the outside that were committed, repeated until they are answered |
 //! | [`relay`] | outbox to JetStream, row id == stream sequence |
 //! | [`region`] | heartbeat, watermark, repair |
+//! | [`replay`] | benchmark instances through the dispatcher: reads files, checks, writes solutions |
 //!
 //! Place an order: `http/orders.rs` parses and signs the caller in; [`writer::Writer::submit`] queues; [`engine::order`] prices,
 //! checks area and stock and drafts the order, its hold, its payment task and two events; `store::write` puts all of it and the
@@ -36,6 +37,7 @@ pub mod http;
 pub mod payments;
 pub mod region;
 pub mod relay;
+pub mod replay;
 mod start;
 pub mod store;
 pub mod tasks;

@@ -1,4 +1,4 @@
-//! `tomato-node`: runs one region; checks a configuration; mints tokens for development.
+//! `tomato-node`: runs one region; checks a configuration; mints tokens for development; replays dispatch.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tomato_node::Node;
 use tomato_node::clock::Clock;
 use tomato_node::config::Config;
+use tomato_node::replay::command as replay;
 use tomato_shared::runtime::config::load;
 use tomato_shared::runtime::jwt::{Claims, Role, SigningKey};
 use tomato_shared::runtime::{shutdown, telemetry};
@@ -41,6 +42,8 @@ enum Command {
     },
     /// Mint a development token with a local key, made at first use.
     Token(Token),
+    /// Replay instances of the Meal Delivery Routing Problem through a dispatch policy and check the solution.
+    DispatchReplay(replay::Args),
     /// Print the public keys (JWKS) of a local key, made at first use.
     Jwks {
         /// File of the private key.
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Command::Run { config } => run(&config),
         Command::Check { config } => read(&config).map(|_| say("the configuration is well")),
         Command::Token(token) => mint(token),
+        Command::DispatchReplay(args) => replay::execute(&args, &mut say).map_err(Failure::from),
         Command::Jwks { key } => SigningKey::load_or_create(&key)
             .map(|key| say(&key.jwks()))
             .map_err(Failure::from),

@@ -11,12 +11,14 @@
 //! | [`restaurant`] | acceptance, take-over by the next, menus |
 //! | [`dispatch`] | which driver is asked |
 //! | [`driver`] | offers, pickup, hand-over |
+//! | [`matching`] | the whole plan: which driver fetches which orders, when |
 
 pub mod city;
 pub mod command;
 pub mod dispatch;
 pub mod draft;
 pub mod driver;
+pub mod matching;
 pub mod model;
 pub mod order;
 pub mod payment;

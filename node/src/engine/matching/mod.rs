@@ -1,0 +1,102 @@
+//! Dispatch: which driver fetches which order, when. A pure function, shared by the live node and the replay harness.
+//!
+//! One round: compile the problem to indices sorted by id (`work`), take over pickups under way and the last round's
+//! plan (`search`), insert what is left greedily, improve by ruin and recreate within a work budget (`improve`), commit
+//! only what must start before the next round (`commit`). It knows no clock, no store and no network.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "indices count the orders and drivers of one region, far below 2^32; times are ms of days and places metres of \
+              one region, far below 2^53; a float that is neither saturates"
+)]
+
+mod commit;
+mod config;
+mod grid;
+mod hints;
+
+mod improve;
+mod nearest;
+mod prep;
+mod problem;
+mod search;
+#[cfg(test)]
+mod tests;
+mod travel;
+mod trip;
+mod work;
+
+pub use config::Config;
+pub use hints::{Demand, Hint};
+pub use nearest::nearest;
+pub use prep::{PrepModel, PrepPrior};
+pub use problem::{Driver, Duty, Order, Point, Problem, Ready, Tentative};
+pub use travel::{LearnedSpeeds, TablePoint, Travel};
+pub use work::{BUNDLE_MAX, TRIPS_MAX};
+
+use search::Search;
+use tomato_shared::id::{DriverId, OrderId, RestaurantId};
+use work::Work;
+
+const MINUTE_MS: i64 = 60_000;
+
+/// Send this driver to this restaurant now, for these orders in this order of delivery. For a driver who is already on
+/// the way (`changed`), the set replaces the former one. Times are expected ones.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assignment {
+    /// Who goes.
+    pub driver: DriverId,
+    /// Where to.
+    pub restaurant: RestaurantId,
+    /// What for, in the order of delivery; at least one, at most [`BUNDLE_MAX`].
+    pub orders: Vec<OrderId>,
+    /// The driver is on the way there already; only the set is new.
+    pub changed: bool,
+    /// Expected arrival, ms since the epoch.
+    pub arrive_ms: i64,
+    /// Expected pickup, ms since the epoch.
+    pub pickup_ms: i64,
+    /// One line for the dispatch board.
+    pub why: String,
+}
+
+/// What a round decided.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// To be carried out now, by driver id; no order and no driver twice.
+    pub assignments: Vec<Assignment>,
+    /// Planned beyond that; give it back as `Problem::tentative` next time.
+    pub tentative: Vec<Tentative>,
+    /// Where idle drivers had better wait; never binding.
+    pub hints: Vec<Hint>,
+    /// The work budget ran out before the improvement began: the plan is greedy.
+    pub degraded: bool,
+    /// Schedule evaluations spent.
+    pub evaluations: u64,
+    /// Expected waiting of all customers and the prices of `Config`, ms.
+    pub planned_cost_ms: i64,
+    /// Needed over available driver time, per mille.
+    pub load_permille: i64,
+}
+
+/// Plans one round. Any number of orders and drivers; duplicates by id are ignored; the order of the input does not
+/// matter. Empty in, empty out; never fails. Source: rolling horizon after Reyes et al. 2018; ruin and recreate after
+/// Schrimpf et al. 2000 and Christiaens and Vanden Berghe 2020.
+pub fn plan(problem: &Problem, config: &Config) -> Plan {
+    let work = Work::new(problem, config);
+    let mut search = Search::new(&work);
+    search.resume();
+    search.construct();
+    let degraded = search.spent >= config.work_max;
+    search.improve();
+    Plan {
+        assignments: commit::commit(&search),
+        tentative: commit::tentative(&search),
+        hints: hints::hints(&search),
+        degraded,
+        evaluations: search.spent,
+        planned_cost_ms: search.total_ms(),
+        load_permille: work.load_permille,
+    }
+}
