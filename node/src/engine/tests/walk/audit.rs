@@ -94,6 +94,32 @@ impl Audit {
         }
     }
 
+    /// Exactly the deadlines that the order's state calls for.
+    fn deadlines(world: &World, order: &Order) {
+        let id = order.id;
+        let timer = |key| world.disk.timers.contains_key(&key);
+        assert_eq!(
+            timer(TimerKey::HoldExpiry(id)),
+            order.state == OrderState::Pending,
+            "{id}"
+        );
+        assert_eq!(
+            timer(TimerKey::AcceptBy(id)),
+            order.state == OrderState::Confirmed,
+            "{id}"
+        );
+        assert_eq!(
+            timer(TimerKey::SearchEnds(id)),
+            order.state == OrderState::ReadyForPickup && !order.delivery.state.has_driver(),
+            "{id}"
+        );
+        assert_eq!(timer(TimerKey::OfferExpiry(id)), order.delivery.offer.is_some(), "{id}");
+        assert!(
+            !timer(TimerKey::RatingRequest(id)) || order.state == OrderState::Delivered,
+            "{id}"
+        );
+    }
+
     fn order(&self, world: &World, order: &Order) {
         let id = order.id;
         let tasks: Vec<_> = world
@@ -118,27 +144,7 @@ impl Audit {
             | PaymentState::CashWaived => vec![],
         };
         assert_eq!(tasks, asked, "{id}: one open call, the one that its payment waits for");
-        let timer = |key| world.disk.timers.contains_key(&key);
-        assert_eq!(
-            timer(TimerKey::HoldExpiry(id)),
-            order.state == OrderState::Pending,
-            "{id}"
-        );
-        assert_eq!(
-            timer(TimerKey::AcceptBy(id)),
-            order.state == OrderState::Confirmed,
-            "{id}"
-        );
-        assert_eq!(
-            timer(TimerKey::SearchEnds(id)),
-            order.state == OrderState::ReadyForPickup && !order.delivery.state.has_driver(),
-            "{id}"
-        );
-        assert_eq!(timer(TimerKey::OfferExpiry(id)), order.delivery.offer.is_some(), "{id}");
-        assert!(
-            !timer(TimerKey::RatingRequest(id)) || order.state == OrderState::Delivered,
-            "{id}"
-        );
+        Self::deadlines(world, order);
         assert_eq!(
             order.delivery.offer.is_some(),
             order.delivery.state == DeliveryState::Offered,
