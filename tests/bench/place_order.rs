@@ -91,6 +91,7 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
             "{:<5} {rate:>7.0}/s in a first flood of one order per customer",
             side.contender.name
         );
+        side.flood = Some(rate);
         side.search = options.rate.is_none().then(|| Search::from(rate * BEGIN));
     }
     search(&mut sides, &market, &options, began).await?;

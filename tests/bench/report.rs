@@ -136,6 +136,8 @@ impl Report {
             writeln!(text, "{name:<38}{cells}").ok();
         };
         line("", names.map(str::to_owned).chain(["node/bare".to_owned()]).collect());
+        let floods: Vec<_> = self.results.iter().map(|result| result.side.flood).collect();
+        line("first flood, orders/s", cells(&floods, 0));
         if self.fixed_rate.is_none() {
             let sustained: Vec<_> = self.results.iter().map(Result::sustained).collect();
             line("sustained, orders/s", cells(&sustained, 0));
@@ -183,6 +185,7 @@ impl Report {
         let side = |result: &Result| {
             let rows = |rounds: &[Round]| rounds.iter().map(Round::row).collect::<Vec<_>>();
             let value = json!({
+                "flood": result.side.flood,
                 "figures": result.figures(),
                 "stored": result.stored,
                 "search": rows(&result.side.rounds),

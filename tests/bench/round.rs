@@ -35,6 +35,8 @@ pub(crate) struct Side {
     pub(crate) rounds: Vec<Round>,
     /// Rounds at the rate that the table is about.
     pub(crate) finals: Vec<Round>,
+    /// Orders per second of the first flood: how fast it is with as many orders waiting as there are connections.
+    pub(crate) flood: Option<f64>,
     sent: u64,
 }
 
@@ -80,6 +82,7 @@ impl Side {
             search: None,
             rounds: Vec::new(),
             finals: Vec::new(),
+            flood: None,
             sent: 0,
         }
     }
