@@ -5,10 +5,13 @@
 //! | [`mod@place_order`] [`round`] [`search`] | the bench of placing an order: sides in turns, one round, which rate next |
 //! | [`contender`] [`bare`] [`sizes`] | a node as a real process; the yardstick; how large its rows have to be |
 //! | [`market`] [`load`] | who orders what; open-loop load over HTTP |
+//! | [`mod@dispatch`] [`mod@hungarian`] | the bench of a dispatch round; its yardstick |
 //! | [`meter`] [`machine`] [`report`] | what it cost; where it was measured; table and JSON |
 
 mod bare;
 mod contender;
+mod dispatch;
+mod hungarian;
 mod load;
 mod machine;
 mod market;
@@ -42,6 +45,8 @@ struct Cli {
 enum Bench {
     /// POST /v1/orders at a region's node, against a bare handler that writes the same rows.
     PlaceOrder(place_order::Options),
+    /// One dispatch round, against the Hungarian method on the dense matrix.
+    Dispatch(dispatch::Options),
     /// Serves the bare handler; place-order starts it.
     #[command(hide = true)]
     Bare {
@@ -55,6 +60,10 @@ enum Bench {
 fn main() -> ExitCode {
     let done = match Cli::parse().bench {
         Bench::PlaceOrder(options) => place_order(options),
+        Bench::Dispatch(options) => {
+            dispatch::run(&options);
+            Ok(())
+        }
         Bench::Bare { listen, dir } => bare::serve(&dir, listen),
     };
     match done {

@@ -153,12 +153,15 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 }
 
 /// Name, value as set, value as reported. `synchronous=FULL` is 2: a commit is on disk before anybody hears of it.
-const PRAGMAS: [(&str, &str, &str); 5] = [
+const PRAGMAS: [(&str, &str, &str); 6] = [
     ("journal_mode", "WAL", "wal"),
     ("synchronous", "FULL", "2"),
     ("foreign_keys", "ON", "1"),
     ("cell_size_check", "ON", "1"),
-    ("wal_autocheckpoint", "1000", "1000"),
+    // 32 MiB: a large batch writes more than the default of 1,000 pages, and would checkpoint at every commit.
+    ("wal_autocheckpoint", "8000", "8000"),
+    // Each command runs under a savepoint, whose journal would otherwise go to a temporary file.
+    ("temp_store", "MEMORY", "2"),
 ];
 
 fn settle_pragmas(connection: &Connection) -> Result<(), StoreError> {

@@ -48,7 +48,7 @@ fn new_file_has_the_schema_and_the_safe_settings_also_when_opened_again() {
         );
         assert_eq!(
             (found("cell_size_check"), found("wal_autocheckpoint")),
-            ("1".into(), "1000".into())
+            ("1".into(), "8000".into())
         );
         assert_eq!(found("user_version"), MIGRATIONS.len().to_string());
         let strict =

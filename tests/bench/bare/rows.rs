@@ -11,12 +11,13 @@ use crate::sizes::Sizes;
 /// The node's schema, from the node's own file.
 const SCHEMA: &str = include_str!("../../../node/src/store/migrations/0001_region.sql");
 /// The node's settings.
-const PRAGMAS: [(&str, &str); 5] = [
+const PRAGMAS: [(&str, &str); 6] = [
     ("journal_mode", "WAL"),
     ("synchronous", "FULL"),
     ("foreign_keys", "ON"),
     ("cell_size_check", "ON"),
-    ("wal_autocheckpoint", "1000"),
+    ("wal_autocheckpoint", "8000"),
+    ("temp_store", "MEMORY"),
 ];
 const HOLD_MS: i64 = 600_000;
 

@@ -3,6 +3,12 @@
 //! One round: compile the problem to indices sorted by id (`work`), take over pickups under way and the last round's
 //! plan (`search`), insert what is left greedily, improve by ruin and recreate within a work budget (`improve`), commit
 //! only what must start before the next round (`commit`). It knows no clock, no store and no network.
+//!
+//! A live region fills [`Problem`] each round from the writer's committed state: orders that are accepted and not picked up
+//! (`Ready::At` once the restaurant says so, else [`PrepModel::remaining`]); drivers who are signed on, each at the last
+//! drop-off and free when that is done, an open offer or an accepted pickup as [`Duty::Pickup`]. It keeps [`Plan::tentative`] in
+//! memory for the next round, sets `cycle_ms` to the time between rounds and `click_to_door_ms_max` far away (late is better
+//! than never), and carries assignments out as compare-and-set commands; two that swap orders belong in one batch.
 
 #![expect(
     clippy::cast_possible_truncation,

@@ -39,6 +39,7 @@ CREATE TABLE drivers (
     doc    TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- With a rowid, unlike most tables here: in a WITHOUT ROWID table a row over about 1 KB spills into a page of its own.
 CREATE TABLE orders (
     id            BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     customer_id   BLOB    NOT NULL,
@@ -50,7 +51,7 @@ CREATE TABLE orders (
     placed_at     INTEGER NOT NULL,
     ended_at      INTEGER,
     doc           TEXT    NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Ids of one customer or restaurant are time-ordered, so these serve "newest first" without a sort.
 CREATE INDEX orders_by_customer ON orders (customer_id, id);
@@ -73,13 +74,14 @@ CREATE TABLE tasks (
     PRIMARY KEY (kind, subject)
 ) STRICT, WITHOUT ROWID;
 
+-- With a rowid for the same reason: the stored answers are long.
 CREATE TABLE idempotency (
     key         BLOB    NOT NULL PRIMARY KEY CHECK (length(key) = 16),
     fingerprint BLOB    NOT NULL,
     status      INTEGER NOT NULL,
     body        BLOB    NOT NULL,
     created_at  INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX idempotency_by_age ON idempotency (created_at);
 
