@@ -184,7 +184,7 @@ impl Relay {
     async fn rows(&self, after: u64, max: usize) -> Result<Vec<outbox::Row>, Interrupted> {
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || {
-            let connection = store::open_read_only(&path).map_err(|error| error.to_string())?;
+            let connection = store::pool::connect(&path).map_err(|error| error.to_string())?;
             outbox::rows(&connection, after, max).map_err(|error| error.to_string())
         });
         read.await

@@ -78,7 +78,7 @@ impl Tasks {
     async fn waiting(&self) -> Result<Vec<Task>, StoreError> {
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || {
-            let connection = crate::store::open_read_only(&path)?;
+            let connection = crate::store::pool::connect(&path)?;
             load::tasks(&connection, CALLS_MAX)
         });
         read.await.unwrap_or_else(|_| Ok(Vec::new()))

@@ -111,7 +111,7 @@ impl Link {
         }
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || {
-            outbox::oldest_at(&store::open_read_only(&path).ok()?, head.watermark_seq)
+            outbox::oldest_at(&store::pool::connect(&path).ok()?, head.watermark_seq)
                 .ok()
                 .flatten()
         });
@@ -132,7 +132,7 @@ impl Link {
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || {
             outbox::rows(
-                &store::open_read_only(&path).ok()?,
+                &store::pool::connect(&path).ok()?,
                 request.from_seq.saturating_sub(1),
                 REPAIR_ROWS_MAX,
             )

@@ -126,18 +126,6 @@ pub fn open(path: &Path) -> Result<Store, StoreError> {
     })
 }
 
-/// Opens the region's file for reading only. The file must exist.
-pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
-    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection =
-        Connection::open_with_flags(path, flags).map_err(StoreError::sqlite("open the region's file for reading"))?;
-    connection.set_prepared_statement_cache_capacity(64);
-    connection
-        .busy_timeout(std::time::Duration::from_secs(2))
-        .map_err(StoreError::sqlite("set the busy time-out"))?;
-    Ok(connection)
-}
-
 fn lock(path: &Path) -> Result<File, StoreError> {
     let path = path.with_extension("lock");
     let file = File::options().create(true).truncate(false).write(true).open(&path);

@@ -21,7 +21,7 @@ const QUEUE_PER_READER: usize = 200;
 /// Longest time from asking to the answer.
 pub const WAIT_MAX: Duration = Duration::from_secs(2);
 /// How long a read may wait for a lock. WAL readers wait only while the file is being recovered.
-const BUSY_MAX: Duration = Duration::from_millis(500);
+const BUSY_MAX: Duration = Duration::from_secs(2);
 
 /// Why a read brought nothing.
 #[derive(Debug, thiserror::Error)]

@@ -84,7 +84,7 @@ fn second_writer_is_kept_out_until_the_first_has_gone() {
     let directory = TempDir::new().unwrap();
     let first = open(&file(&directory)).unwrap();
     assert!(matches!(open(&file(&directory)), Err(StoreError::InUse { .. })));
-    open_read_only(&file(&directory)).unwrap();
+    pool::connect(&file(&directory)).unwrap();
     drop(first);
     open(&file(&directory)).unwrap();
 }
@@ -95,7 +95,7 @@ fn place_where_no_file_can_be_is_named() {
     std::fs::write(directory.path().join("deep"), "a file").unwrap();
     assert!(matches!(open(&file(&directory)), Err(StoreError::File { .. })));
     assert!(matches!(
-        open_read_only(Path::new("/nowhere/region.db")),
+        pool::connect(Path::new("/nowhere/region.db")),
         Err(StoreError::Sqlite { .. })
     ));
 }
@@ -127,7 +127,7 @@ fn file_belongs_to_one_region_and_keeps_its_secret() {
 fn reader_cannot_write() {
     let directory = TempDir::new().unwrap();
     let _store = open(&file(&directory)).unwrap();
-    let reader = open_read_only(&file(&directory)).unwrap();
+    let reader = pool::connect(&file(&directory)).unwrap();
     assert!(reader.execute("DELETE FROM orders", []).is_err());
 }
 

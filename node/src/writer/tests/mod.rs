@@ -183,7 +183,7 @@ async fn begun<F: Future>(future: F) -> Pin<Box<F>> {
 }
 
 pub(crate) fn reader(directory: &Path) -> Connection {
-    store::open_read_only(&file(directory)).unwrap()
+    store::pool::connect(&file(directory)).unwrap()
 }
 
 pub(crate) fn order(directory: &Path, id: OrderId) -> Order {
