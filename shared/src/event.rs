@@ -4,91 +4,23 @@
 //! their default. Rules for change: add optional fields freely (`#[serde(default)]`), never rename or retype one;
 //! anything else is a new event type. Events carry opaque ids and coarse cells, never a name, address or telephone number.
 
+pub mod books;
 mod envelope;
+mod meaning;
+mod parts;
 
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
-use crate::id::{DeliveryId, DriverId, ItemId, OfferId, PaymentId, RestaurantId, UserId};
+use crate::id::{DeliveryId, DriverId, ItemId, OfferId, PaymentId, RefundId, RestaurantId, UserId};
 use crate::money::Currency;
-use crate::order::OrderStep;
 use crate::time::UnixMs;
+use books::{Cause, Entry};
 
 pub use envelope::{Actor, Decoded, ENVELOPE_VERSION, Envelope, EventType, Header, OrderRef, decode, encode};
-
-/// One line of an order as it was priced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
-    /// The menu item.
-    pub item_id: ItemId,
-    /// Its name when ordered.
-    pub name: String,
-    /// 1 or more.
-    pub quantity: u32,
-    /// Price of one, options included, in minor units.
-    pub unit_minor: i64,
-}
-
-/// What an order costs, in minor units: `total = items + delivery_fee + service_fee + tax + tip - discount`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Price {
-    /// Sum over the lines.
-    pub items_minor: i64,
-    /// For the way from restaurant to customer.
-    pub delivery_fee_minor: i64,
-    /// The platform's own fee.
-    pub service_fee_minor: i64,
-    /// Taxes on items and fees.
-    pub tax_minor: i64,
-    /// Taken off by a promotion; not negative.
-    #[serde(default)]
-    pub discount_minor: i64,
-    /// For the driver.
-    #[serde(default)]
-    pub tip_minor: i64,
-    /// What the customer pays.
-    pub total_minor: i64,
-    /// Of all amounts above.
-    pub currency: Currency,
-}
-
-/// How a customer pays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PaymentMethod {
-    /// Through the region's payment provider.
-    Card,
-    /// To the driver.
-    Cash,
-}
-
-/// Why an order was given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CancelReason {
-    /// The customer changed their mind in time.
-    Customer,
-    /// No restaurant took it.
-    NoRestaurant,
-    /// No driver took it, or three gave it back.
-    NoDriver,
-    /// An operator decided.
-    Operator,
-    /// The stock hold ran out before the payment's outcome was known.
-    HoldExpired,
-    /// The driver could not hand it over.
-    DeliveryFailed,
-}
-
-/// Why a restaurant does not take an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeclineReason {
-    /// The restaurant said no.
-    Rejected,
-    /// It did not answer in time.
-    TimedOut,
-}
+pub use parts::{
+    Bearer, CancelReason, Choice, DeclineReason, Line, PaymentMethod, Price, RefundReason, RejectWhy, Stage,
+};
 
 /// What happened. The serialised `type` is the name in the catalogue of the design, `order.created`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -109,6 +41,20 @@ pub enum Event {
         method: PaymentMethod,
         /// Where it goes, at [`crate::cell::EVENT_RESOLUTION`].
         cell: Cell,
+        /// When the customer wants it; absent for as soon as possible.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deliver_at: Option<UnixMs>,
+        /// The code that brought the discount.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        promo_code: Option<String>,
+    },
+    /// A paid order waits until it is time to cook.
+    #[serde(rename = "order.scheduled")]
+    OrderScheduled {
+        /// When the restaurant will be asked.
+        release_at: UnixMs,
+        /// When the customer wants it.
+        deliver_at: UnixMs,
     },
     /// Stock is held for an order.
     #[serde(rename = "inventory.reserved")]
@@ -173,6 +119,41 @@ pub enum Event {
         amount_minor: i64,
         /// True where the money had only been authorised.
         voided: bool,
+        /// The refund; absent where nothing had been taken.
+        #[serde(default)]
+        refund_id: Option<RefundId>,
+    },
+    /// Money is to go back.
+    #[serde(rename = "payment.refund.requested")]
+    RefundRequested {
+        /// The refund.
+        refund_id: RefundId,
+        /// How much.
+        amount_minor: i64,
+        /// Why.
+        reason: RefundReason,
+        /// Who bears it.
+        borne_by: Bearer,
+    },
+    /// The provider will not send the money back; a person has to look.
+    #[serde(rename = "payment.refund.failed")]
+    RefundFailed {
+        /// The refund.
+        refund_id: RefundId,
+        /// How much.
+        amount_minor: i64,
+        /// The provider's code.
+        code: String,
+    },
+    /// Entries of the region's books; they sum to zero.
+    #[serde(rename = "ledger.posted")]
+    LedgerPosted {
+        /// Why.
+        cause: Cause,
+        /// Of all amounts.
+        currency: Currency,
+        /// Debits and credits.
+        entries: Vec<Entry>,
     },
     /// The order is paid for.
     #[serde(rename = "order.confirmed")]
@@ -197,6 +178,9 @@ pub enum Event {
         restaurant_id: RestaurantId,
         /// Said no, or silent.
         reason: DeclineReason,
+        /// What the restaurant said.
+        #[serde(default)]
+        why: Option<RejectWhy>,
     },
     /// No restaurant takes the order.
     #[serde(rename = "restaurant.assignment.failed")]
@@ -211,6 +195,46 @@ pub enum Event {
         restaurant_id: RestaurantId,
         /// When it wants to be ready.
         ready_at: UnixMs,
+    },
+    /// Somebody should look: an order is late with something.
+    #[serde(rename = "order.overdue")]
+    OrderOverdue {
+        /// With what.
+        stage: Stage,
+        /// When it should have happened.
+        due_at: UnixMs,
+    },
+    /// The restaurant needs longer, or less long, than it said.
+    #[serde(rename = "order.delayed")]
+    OrderDelayed {
+        /// Which one.
+        restaurant_id: RestaurantId,
+        /// When it wants to be ready now.
+        ready_at: UnixMs,
+    },
+    /// The restaurant cannot cook all of it and proposes something else.
+    #[serde(rename = "order.change.proposed")]
+    ChangeProposed {
+        /// What would be cooked.
+        lines: Vec<Line>,
+        /// What would go back.
+        refund_minor: i64,
+        /// Until when the customer can answer.
+        expires_at: UnixMs,
+    },
+    /// The customer agreed to the change.
+    #[serde(rename = "order.changed")]
+    OrderChanged {
+        /// What is cooked now.
+        lines: Vec<Line>,
+        /// What it costs now.
+        price: Price,
+    },
+    /// The proposed change came to nothing.
+    #[serde(rename = "order.change.ended")]
+    ChangeEnded {
+        /// True where the customer said no, false where nobody answered or the order moved on.
+        declined: bool,
     },
     /// The order waits at the restaurant.
     #[serde(rename = "order.ready")]
@@ -262,6 +286,12 @@ pub enum Event {
         /// How many drivers have given this order back, this one included.
         attempts: u32,
     },
+    /// An operator took the delivery from a driver.
+    #[serde(rename = "driver.unassigned")]
+    DriverUnassigned {
+        /// From whom.
+        driver_id: DriverId,
+    },
     /// The driver has the order.
     #[serde(rename = "order.picked_up")]
     OrderPickedUp {
@@ -280,6 +310,9 @@ pub enum Event {
         /// Cash the driver took, in minor units; 0 for card orders.
         #[serde(default)]
         cash_minor: i64,
+        /// What the driver earns by it, without the tip, in minor units.
+        #[serde(default)]
+        driver_fee_minor: i64,
     },
     /// The driver could not hand the order over.
     #[serde(rename = "delivery.failed")]
@@ -288,16 +321,59 @@ pub enum Event {
         driver_id: DriverId,
         /// Why, as `customer_absent`.
         reason: String,
+        /// What the driver earns by it, in minor units.
+        #[serde(default)]
+        driver_fee_minor: i64,
+    },
+    /// What could not be handed over is back at the restaurant.
+    #[serde(rename = "delivery.returned")]
+    DeliveryReturned {
+        /// Who brought it back.
+        driver_id: DriverId,
     },
     /// The order was given up.
     #[serde(rename = "order.cancelled")]
     OrderCancelled {
         /// Why.
         reason: CancelReason,
+        /// What is kept of the money, in minor units.
+        #[serde(default)]
+        fee_minor: i64,
     },
     /// The customer is asked for a rating.
     #[serde(rename = "order.rating.requested")]
     RatingRequested {},
+    /// The customer rated: 1 to 5 stars each.
+    #[serde(rename = "order.rated")]
+    OrderRated {
+        /// The restaurant.
+        restaurant_id: RestaurantId,
+        /// Its stars.
+        restaurant_stars: u8,
+        /// The driver.
+        driver_id: DriverId,
+        /// Their stars, where given.
+        #[serde(default)]
+        driver_stars: Option<u8>,
+    },
+    /// The customer gave the driver something more, after delivery.
+    #[serde(rename = "order.tipped")]
+    OrderTipped {
+        /// The payment of the tip.
+        payment_id: PaymentId,
+        /// Whom.
+        driver_id: DriverId,
+        /// How much.
+        amount_minor: i64,
+    },
+    /// A tip after delivery could not be taken.
+    #[serde(rename = "order.tip.failed")]
+    TipFailed {
+        /// The payment of the tip.
+        payment_id: PaymentId,
+        /// The provider's code.
+        reason: String,
+    },
     /// A driver started or ended work.
     #[serde(rename = "driver.status.changed")]
     DriverStatusChanged {
@@ -305,6 +381,22 @@ pub enum Event {
         driver_id: DriverId,
         /// True from sign-on to sign-off.
         online: bool,
+    },
+    /// A driver handed cash in.
+    #[serde(rename = "driver.cash.deposited")]
+    CashDeposited {
+        /// Who.
+        driver_id: DriverId,
+        /// How much.
+        amount_minor: i64,
+    },
+    /// The region stopped taking orders, or takes them again.
+    #[serde(rename = "region.status.changed")]
+    RegionStatusChanged {
+        /// True while it takes none.
+        paused: bool,
+        /// What the operator said.
+        reason: String,
     },
     /// A restaurant was added or changed.
     #[serde(rename = "restaurant.updated")]
@@ -318,76 +410,6 @@ pub enum Event {
         /// Whether it takes orders.
         open: bool,
     },
-}
-
-impl Event {
-    /// The name under which the event is published and serialised.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::OrderCreated { .. } => "order.created",
-            Self::InventoryReserved { .. } => "inventory.reserved",
-            Self::InventoryReservationFailed { .. } => "inventory.reservation.failed",
-            Self::InventoryReleased { .. } => "inventory.released",
-            Self::PaymentCompleted { .. } => "payment.completed",
-            Self::PaymentCaptured { .. } => "payment.captured",
-            Self::PaymentFailed { .. } => "payment.failed",
-            Self::PaymentRefunded { .. } => "payment.refunded",
-            Self::OrderConfirmed { .. } => "order.confirmed",
-            Self::RestaurantAssigned { .. } => "restaurant.assigned",
-            Self::RestaurantDeclined { .. } => "restaurant.declined",
-            Self::RestaurantAssignmentFailed { .. } => "restaurant.assignment.failed",
-            Self::OrderPreparing { .. } => "order.preparing",
-            Self::OrderReady { .. } => "order.ready",
-            Self::DriverOffered { .. } => "driver.offered",
-            Self::DriverOfferEnded { .. } => "driver.offer.ended",
-            Self::DriverAssigned { .. } => "driver.assigned",
-            Self::DriverArrived { .. } => "driver.arrived",
-            Self::DriverCancelled { .. } => "driver.cancelled",
-            Self::OrderPickedUp { .. } => "order.picked_up",
-            Self::OrderDelivered { .. } => "order.delivered",
-            Self::DeliveryFailed { .. } => "delivery.failed",
-            Self::OrderCancelled { .. } => "order.cancelled",
-            Self::RatingRequested { .. } => "order.rating.requested",
-            Self::DriverStatusChanged { .. } => "driver.status.changed",
-            Self::RestaurantUpdated { .. } => "restaurant.updated",
-        }
-    }
-
-    /// What the event does to its order's state; `None` where the state stays.
-    pub const fn step(&self) -> Option<OrderStep> {
-        match self {
-            Self::OrderConfirmed { .. } => Some(OrderStep::Confirm),
-            Self::PaymentFailed { .. } => Some(OrderStep::FailPayment),
-            Self::OrderPreparing { .. } => Some(OrderStep::Accept),
-            Self::OrderReady { .. } => Some(OrderStep::MakeReady),
-            Self::OrderPickedUp { .. } => Some(OrderStep::PickUp),
-            Self::OrderDelivered { .. } => Some(OrderStep::Deliver),
-            // A failed hand-over is always told together with the cancellation that ends the order.
-            Self::DeliveryFailed { .. } => Some(OrderStep::FailDelivery),
-            Self::OrderCancelled {
-                reason: CancelReason::DeliveryFailed,
-            } => None,
-            Self::OrderCancelled { .. } => Some(OrderStep::Cancel),
-            Self::OrderCreated { .. }
-            | Self::InventoryReserved { .. }
-            | Self::InventoryReservationFailed { .. }
-            | Self::InventoryReleased { .. }
-            | Self::PaymentCompleted { .. }
-            | Self::PaymentCaptured { .. }
-            | Self::PaymentRefunded { .. }
-            | Self::RestaurantAssigned { .. }
-            | Self::RestaurantDeclined { .. }
-            | Self::RestaurantAssignmentFailed { .. }
-            | Self::DriverOffered { .. }
-            | Self::DriverOfferEnded { .. }
-            | Self::DriverAssigned { .. }
-            | Self::DriverArrived { .. }
-            | Self::DriverCancelled { .. }
-            | Self::RatingRequested { .. }
-            | Self::DriverStatusChanged { .. }
-            | Self::RestaurantUpdated { .. } => None,
-        }
-    }
 }
 
 #[cfg(test)]

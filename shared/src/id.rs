@@ -60,6 +60,7 @@ kinds! {
     PaymentId Payment "pay" "payment";
     DeliveryId Delivery "del" "delivery";
     OfferId Offer "ofr" "offer";
+    RefundId Refund "rfd" "refund";
 }
 
 impl<K: Kind> Id<K> {

@@ -128,7 +128,11 @@ pub enum DeliveryState {
     PickedUp,
     /// Handed over. Final.
     Completed,
-    /// Could not be handed over. Final.
+    /// Could not be handed over; the driver brings it back to the restaurant.
+    Returning,
+    /// Could not be handed over, and is back. Final.
+    Returned,
+    /// Could not be handed over, and need not come back. Final.
     Failed,
     /// The order was given up. Final.
     Cancelled,
@@ -137,12 +141,15 @@ pub enum DeliveryState {
 impl DeliveryState {
     /// Whether a driver is bound to the delivery.
     pub const fn has_driver(self) -> bool {
-        matches!(self, Self::Assigned | Self::AtRestaurant | Self::PickedUp)
+        matches!(
+            self,
+            Self::Assigned | Self::AtRestaurant | Self::PickedUp | Self::Returning
+        )
     }
 
     /// Whether nothing more can happen.
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+        matches!(self, Self::Completed | Self::Returned | Self::Failed | Self::Cancelled)
     }
 
     /// The name as it stands in the API and in SQLite.
@@ -154,6 +161,8 @@ impl DeliveryState {
             Self::AtRestaurant => "AT_RESTAURANT",
             Self::PickedUp => "PICKED_UP",
             Self::Completed => "COMPLETED",
+            Self::Returning => "RETURNING",
+            Self::Returned => "RETURNED",
             Self::Failed => "FAILED",
             Self::Cancelled => "CANCELLED",
         }

@@ -70,6 +70,14 @@ rejections! {
     ItemUnknown "item_unknown" 422 Never "A menu item does not exist at this restaurant.";
     /// An item is off the menu for now.
     ItemUnavailable "item_unavailable" 422 Later "A menu item is not available at the moment.";
+    /// The variant or options do not fit the item.
+    OptionsInvalid "options_invalid" 422 Never "The chosen variant or options do not fit the menu item.";
+    /// The order cannot be delivered at the wanted time.
+    ScheduleInvalid "schedule_invalid" 422 Never "The order cannot be delivered at that time; choose another.";
+    /// The promotion does not exist, is over or is for other orders.
+    PromoInvalid "promo_invalid" 422 Never "The promotion code cannot be used for this order.";
+    /// The promotion was used as often as it can be.
+    PromoUsedUp "promo_used_up" 409 Never "The promotion code has been used up.";
     /// Fewer are left than ordered.
     SoldOut "sold_out" 409 Later "A menu item is sold out, or fewer are left than you want.";
     /// The order's value is below the restaurant's minimum, or above what one order may cost.
@@ -86,6 +94,10 @@ rejections! {
     WrongState "wrong_state" 409 Never "The order is in a state in which this cannot be done; read it again.";
     /// The time to do this is over.
     TooLate "too_late" 409 Never "It is too late to do this.";
+    /// The proposed change has ended.
+    ChangeGone "change_gone" 409 Never "The proposed change has ended; read the order again.";
+    /// More than what is left of the payment.
+    RefundTooLarge "refund_too_large" 422 Never "The refund is larger than what is left of the payment.";
     /// The offer has ended, or went to somebody else.
     OfferGone "offer_gone" 409 Never "The offer has ended.";
     /// The driver is not signed on.
@@ -94,6 +106,8 @@ rejections! {
     DriverBusy "driver_busy" 409 Later "Finish or cancel your delivery first.";
     /// The proof does not match.
     ProofWrong "proof_wrong" 422 Never "The proof of delivery is wrong: the PIN does not match.";
+    /// Too many wrong PINs.
+    ProofLocked "proof_locked" 409 Never "The PIN was wrong too often; show a photo or a signature instead.";
     /// The edited thing has changed since it was read.
     VersionConflict "version_conflict" 412 Never "It has changed since you read it; read it again and repeat your edit.";
 }

@@ -121,6 +121,7 @@ fn create(event: &Event, incoming: &OrderEvent<'_>) -> Option<OrderRow> {
         price,
         method,
         cell,
+        ..
     } = event
     else {
         return None;
@@ -158,9 +159,10 @@ fn details(row: &mut OrderRow, event: &Event) {
         Event::DriverAssigned { driver_id, .. }
         | Event::OrderPickedUp { driver_id }
         | Event::OrderDelivered { driver_id, .. } => row.driver_id = Some(*driver_id),
-        Event::DriverCancelled { .. } => row.driver_id = None,
+        Event::DriverCancelled { .. } | Event::DriverUnassigned { .. } => row.driver_id = None,
+        Event::OrderChanged { price, .. } => row.total_minor = price.total_minor,
         Event::DeliveryFailed { .. } => row.cancel_reason = Some(CancelReason::DeliveryFailed),
-        Event::OrderCancelled { reason } => row.cancel_reason = Some(*reason),
+        Event::OrderCancelled { reason, .. } => row.cancel_reason = Some(*reason),
         Event::PaymentRefunded {
             amount_minor,
             voided: false,
@@ -181,29 +183,23 @@ fn details(row: &mut OrderRow, event: &Event) {
         | Event::DriverOffered { .. }
         | Event::DriverOfferEnded { .. }
         | Event::DriverArrived { .. }
-        | Event::RatingRequested {}
+        | Event::RatingRequested { .. }
         | Event::DriverStatusChanged { .. }
+        | Event::OrderScheduled { .. }
+        | Event::RefundRequested { .. }
+        | Event::RefundFailed { .. }
+        | Event::LedgerPosted { .. }
+        | Event::OrderOverdue { .. }
+        | Event::OrderDelayed { .. }
+        | Event::ChangeProposed { .. }
+        | Event::ChangeEnded { .. }
+        | Event::DeliveryReturned { .. }
+        | Event::OrderRated { .. }
+        | Event::OrderTipped { .. }
+        | Event::TipFailed { .. }
+        | Event::CashDeposited { .. }
+        | Event::RegionStatusChanged { .. }
         | Event::RestaurantUpdated { .. } => {}
-    }
-}
-
-/// The reason as the API and SQLite name it.
-pub(crate) const fn reason_name(reason: CancelReason) -> &'static str {
-    match reason {
-        CancelReason::Customer => "customer",
-        CancelReason::NoRestaurant => "no_restaurant",
-        CancelReason::NoDriver => "no_driver",
-        CancelReason::Operator => "operator",
-        CancelReason::HoldExpired => "hold_expired",
-        CancelReason::DeliveryFailed => "delivery_failed",
-    }
-}
-
-/// The method as the API and SQLite name it.
-pub(crate) const fn method_name(method: PaymentMethod) -> &'static str {
-    match method {
-        PaymentMethod::Card => "card",
-        PaymentMethod::Cash => "cash",
     }
 }
 

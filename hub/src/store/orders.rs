@@ -10,7 +10,7 @@ use tomato_shared::order::OrderState;
 use tomato_shared::time::UnixMs;
 
 use super::StoreFault;
-use crate::projections::orders::{OrderRow, method_name, reason_name};
+use crate::projections::orders::OrderRow;
 
 const COLUMNS: &str = "order_id, region, version, state, customer_id, restaurant_id, driver_id, method, total_minor, \
      refunded_minor, currency, cell, placed_at_ms, updated_at_ms, final_at_ms, cancel_reason";
@@ -41,7 +41,7 @@ pub(crate) fn save(conn: &Connection, order: &OrderRow) -> Result<(), StoreFault
         ":customer_id": order.customer_id.bytes(),
         ":restaurant_id": order.restaurant_id.bytes(),
         ":driver_id": order.driver_id.as_ref().map(tomato_shared::id::Id::bytes),
-        ":method": method_name(order.method),
+        ":method": order.method.name(),
         ":total_minor": order.total_minor,
         ":refunded_minor": order.refunded_minor,
         ":currency": order.currency.code(),
@@ -49,7 +49,7 @@ pub(crate) fn save(conn: &Connection, order: &OrderRow) -> Result<(), StoreFault
         ":placed_at_ms": order.placed_at.0,
         ":updated_at_ms": order.updated_at.0,
         ":final_at_ms": order.final_at.map(|at| at.0),
-        ":cancel_reason": order.cancel_reason.map(reason_name),
+        ":cancel_reason": order.cancel_reason.map(CancelReason::name),
     })?;
     Ok(())
 }
@@ -127,7 +127,7 @@ fn read(row: &Row<'_>) -> Result<OrderRow, StoreFault> {
         driver_id: row
             .get::<_, Option<[u8; 16]>>("driver_id")?
             .map(tomato_shared::id::Id::from_bytes),
-        method: read_method(&method).ok_or_else(|| corrupt("method", method))?,
+        method: PaymentMethod::from_name(&method).ok_or_else(|| corrupt("method", method))?,
         total_minor: row.get("total_minor")?,
         refunded_minor: row.get("refunded_minor")?,
         currency: currency.parse().map_err(|_| corrupt("currency", currency))?,
@@ -137,27 +137,7 @@ fn read(row: &Row<'_>) -> Result<OrderRow, StoreFault> {
         final_at: row.get::<_, Option<i64>>("final_at_ms")?.map(UnixMs),
         cancel_reason: match reason {
             None => None,
-            Some(name) => Some(read_reason(&name).ok_or_else(|| corrupt("cancel_reason", name))?),
+            Some(name) => Some(CancelReason::from_name(&name).ok_or_else(|| corrupt("cancel_reason", name))?),
         },
     })
-}
-
-fn read_method(name: &str) -> Option<PaymentMethod> {
-    [PaymentMethod::Card, PaymentMethod::Cash]
-        .into_iter()
-        .find(|method| method_name(*method) == name)
-}
-
-fn read_reason(name: &str) -> Option<CancelReason> {
-    use CancelReason as R;
-    [
-        R::Customer,
-        R::NoRestaurant,
-        R::NoDriver,
-        R::Operator,
-        R::HoldExpired,
-        R::DeliveryFailed,
-    ]
-    .into_iter()
-    .find(|reason| reason_name(*reason) == name)
 }

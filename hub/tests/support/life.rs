@@ -33,6 +33,7 @@ impl Talker {
     pub(crate) fn say(&mut self, order: Option<OrderRef>, at: UnixMs, event: Event) -> Vec<u8> {
         self.seq += 1;
         encode(&Envelope {
+            device_at: None,
             v: ENVELOPE_VERSION,
             region: self.region.clone(),
             incarnation: self.incarnation,
@@ -77,6 +78,8 @@ pub(crate) const TOTAL_MINOR: i64 = 24_465;
 
 pub(crate) fn created() -> Event {
     Event::OrderCreated {
+        deliver_at: None,
+        promo_code: None,
         customer_id: Id::from_bytes([2; 16]),
         restaurant_id: Id::from_bytes([3; 16]),
         lines: Vec::new(),
@@ -114,6 +117,7 @@ fn events(delivered: bool) -> Vec<Event> {
             Event::DriverAssigned { delivery_id, driver_id },
             Event::OrderPickedUp { driver_id },
             Event::OrderDelivered {
+                driver_fee_minor: 0,
                 delivery_id,
                 driver_id,
                 proof: "pin".into(),
@@ -128,9 +132,11 @@ fn events(delivered: bool) -> Vec<Event> {
             },
             Event::DriverCancelled { driver_id, attempts: 3 },
             Event::OrderCancelled {
+                fee_minor: 0,
                 reason: CancelReason::NoDriver,
             },
             Event::PaymentRefunded {
+                refund_id: None,
                 payment_id,
                 amount_minor: TOTAL_MINOR,
                 voided: false,

@@ -193,6 +193,7 @@ pub(super) fn complete(draft: &mut Draft<'_>, id: OrderId, proof: &Proof) -> Res
             driver_id,
             proof: proof_kind,
             cash_minor,
+            driver_fee_minor: 0,
         },
     )?;
     let now = draft.now;
@@ -213,6 +214,7 @@ pub(super) fn fail(draft: &mut Draft<'_>, id: OrderId, reason: &str) -> Result<A
         Event::DeliveryFailed {
             driver_id,
             reason: reason.to_owned(),
+            driver_fee_minor: 0,
         },
     )?;
     draft.order_mut(id)?.delivery.state = DeliveryState::Failed;

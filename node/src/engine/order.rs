@@ -48,6 +48,8 @@ pub(super) fn place(draft: &mut Draft<'_>, wanted: &PlaceOrder) -> Result<Answer
             price: basket.price,
             method: wanted.method,
             cell: wanted.deliver_to.place.cell(EVENT_RESOLUTION),
+            deliver_at: None,
+            promo_code: None,
         },
     )?;
     let expires_at = draft.now + draft.policy.hold;
@@ -210,7 +212,7 @@ pub(super) fn cancel(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, Refus
 /// Ends an order: stock back while nothing was cooked, money back, driver free, deadlines gone.
 pub(super) fn end(draft: &mut Draft<'_>, id: OrderId, reason: CancelReason) -> Result<(), Refusal> {
     let uncooked = matches!(draft.order(id)?.state, OrderState::Pending | OrderState::Confirmed);
-    draft.tell(id, Event::OrderCancelled { reason })?;
+    draft.tell(id, Event::OrderCancelled { reason, fee_minor: 0 })?;
     let now = draft.now;
     let order = draft.order_mut(id)?;
     order.ended_at = Some(now);

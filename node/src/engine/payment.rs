@@ -234,6 +234,7 @@ pub(super) fn outcome(
                 payment_id,
                 amount_minor,
                 voided: true,
+                refund_id: None,
             };
             settle(draft, id, PaymentState::Voided, event)?;
         }
@@ -242,6 +243,7 @@ pub(super) fn outcome(
                 payment_id,
                 amount_minor,
                 voided: false,
+                refund_id: None,
             };
             settle(draft, id, PaymentState::Refunded, event)?;
         }
@@ -292,6 +294,7 @@ fn declined(draft: &mut Draft<'_>, id: OrderId, code: &str) -> Result<(), Refusa
                 payment_id,
                 amount_minor: 0,
                 voided: true,
+                refund_id: None,
             },
         );
     }

@@ -176,6 +176,7 @@ pub fn lines(restaurant: &Restaurant, items: &[(ItemId, u32)]) -> Result<Vec<Lin
             name: item.name.clone(),
             quantity: *quantity,
             unit_minor: item.price_minor,
+            choices: Vec::new(),
         });
     }
     if lines.is_empty() {

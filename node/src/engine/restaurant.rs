@@ -86,7 +86,14 @@ pub(super) fn unanswered(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refus
 fn pass_on(draft: &mut Draft<'_>, id: OrderId, reason: DeclineReason) -> Result<(), Refusal> {
     let restaurant_id = draft.order(id)?.restaurant_id;
     draft.order_mut(id)?.declined_by.push((restaurant_id, reason));
-    draft.tell(id, Event::RestaurantDeclined { restaurant_id, reason })?;
+    draft.tell(
+        id,
+        Event::RestaurantDeclined {
+            restaurant_id,
+            reason,
+            why: None,
+        },
+    )?;
     draft.clear_timer(TimerKey::AcceptBy(id));
     let order = draft.order(id)?;
     let asked = order.declined_by.len();

@@ -45,6 +45,45 @@ pub enum Name {
     PaymentRefunded,
     /// How was it?
     RatingRequested,
+    /// Paid for, and cooked later.
+    OrderScheduled,
+    /// Somebody should look: it is late.
+    OrderOverdue,
+    /// It will be ready at another time than was said.
+    OrderDelayed,
+    /// The restaurant cannot cook all of it: agree, or not.
+    ChangeProposed,
+    /// The customer agreed.
+    OrderChanged,
+    /// The proposal is over.
+    ChangeEnded,
+    /// An operator gave the delivery to somebody else.
+    DriverUnassigned,
+    /// What could not be handed over is back.
+    DeliveryReturned,
+    /// The customer rated.
+    OrderRated,
+    /// The customer gave the driver something more.
+    OrderTipped,
+    /// The tip could not be taken.
+    TipFailed,
+    /// For operators: money could not be sent back.
+    RefundFailed,
+}
+
+impl Name {
+    /// Whether a device should make itself heard.
+    pub const fn is_urgent(self) -> bool {
+        matches!(
+            self,
+            Self::NewOrder
+                | Self::NewOffer
+                | Self::PaymentFailed
+                | Self::OrderOverdue
+                | Self::ChangeProposed
+                | Self::RefundFailed
+        )
+    }
 }
 
 /// Whether somebody may read an order.
@@ -90,7 +129,10 @@ pub fn name_for(event: &Event, order: &Order, viewer: By) -> Option<Name> {
 pub fn ends_delivery(event: &Event) -> bool {
     matches!(
         event,
-        Event::OrderDelivered { .. } | Event::OrderCancelled { .. } | Event::DriverCancelled { .. }
+        Event::OrderDelivered { .. }
+            | Event::OrderCancelled { .. }
+            | Event::DriverCancelled { .. }
+            | Event::DriverUnassigned { .. }
     )
 }
 
@@ -113,6 +155,18 @@ fn plain(event: &Event) -> Option<Name> {
         Event::OrderDelivered { .. } => Some(Name::OrderDelivered),
         Event::OrderCancelled { .. } => Some(Name::OrderCancelled),
         Event::RatingRequested {} => Some(Name::RatingRequested),
+        Event::OrderScheduled { .. } => Some(Name::OrderScheduled),
+        Event::OrderOverdue { .. } => Some(Name::OrderOverdue),
+        Event::OrderDelayed { .. } => Some(Name::OrderDelayed),
+        Event::ChangeProposed { .. } => Some(Name::ChangeProposed),
+        Event::OrderChanged { .. } => Some(Name::OrderChanged),
+        Event::ChangeEnded { .. } => Some(Name::ChangeEnded),
+        Event::DriverUnassigned { .. } => Some(Name::DriverUnassigned),
+        Event::DeliveryReturned { .. } => Some(Name::DeliveryReturned),
+        Event::OrderRated { .. } => Some(Name::OrderRated),
+        Event::OrderTipped { .. } => Some(Name::OrderTipped),
+        Event::TipFailed { .. } => Some(Name::TipFailed),
+        Event::RefundFailed { .. } => Some(Name::RefundFailed),
         // Told by the message that follows it in the same breath, or by none.
         Event::InventoryReserved { .. }
         | Event::InventoryReservationFailed { .. }
@@ -122,13 +176,23 @@ fn plain(event: &Event) -> Option<Name> {
         | Event::RestaurantDeclined { .. }
         | Event::RestaurantAssignmentFailed { .. }
         | Event::DeliveryFailed { .. }
+        | Event::RefundRequested { .. }
+        | Event::LedgerPosted { .. }
+        | Event::CashDeposited { .. }
+        | Event::RegionStatusChanged { .. }
         | Event::DriverStatusChanged { .. }
         | Event::RestaurantUpdated { .. } => None,
     }
 }
 
 fn for_customer(event: &Event) -> Option<Name> {
-    plain(event).filter(|name| !matches!(name, Name::NewOffer | Name::OfferEnded))
+    let inside = |name: &Name| {
+        matches!(
+            name,
+            Name::NewOffer | Name::OfferEnded | Name::OrderOverdue | Name::OrderRated | Name::RefundFailed
+        )
+    };
+    plain(event).filter(|name| !inside(name))
 }
 
 fn for_restaurant(event: &Event, order: &Order, id: RestaurantId) -> Option<Name> {
@@ -140,15 +204,28 @@ fn for_restaurant(event: &Event, order: &Order, id: RestaurantId) -> Option<Name
         return (*restaurant_id == id && order.restaurant_id != id).then_some(Name::OrderWithdrawn);
     }
     plain(event)
-        .filter(|name| *name == Name::OrderPreparing || is_way(*name))
+        .filter(|name| is_kitchens(*name) || is_way(*name))
         .filter(|_| may_read(order, By::Restaurant(id)))
 }
 
 fn for_driver(event: &Event, order: &Order, id: DriverId) -> Option<Name> {
     let concerned = driver_of(event).or(order.delivery.driver_id);
     // Cooking is not the driver's; readiness is.
-    let theirs = |name: &Name| matches!(name, Name::NewOffer | Name::OfferEnded) || is_way(*name);
+    let theirs = |name: &Name| matches!(name, Name::NewOffer | Name::OfferEnded | Name::OrderTipped) || is_way(*name);
     plain(event).filter(theirs).filter(|_| concerned == Some(id))
+}
+
+/// What the restaurant hears of besides the way.
+fn is_kitchens(name: Name) -> bool {
+    matches!(
+        name,
+        Name::OrderPreparing
+            | Name::OrderScheduled
+            | Name::OrderOverdue
+            | Name::ChangeProposed
+            | Name::OrderChanged
+            | Name::ChangeEnded
+    )
 }
 
 /// What restaurant and driver both hear of.
@@ -162,6 +239,9 @@ fn is_way(name: Name) -> bool {
             | Name::OrderPickedUp
             | Name::OrderDelivered
             | Name::OrderCancelled
+            | Name::OrderDelayed
+            | Name::DriverUnassigned
+            | Name::DeliveryReturned
     )
 }
 
@@ -174,6 +254,9 @@ fn driver_of(event: &Event) -> Option<DriverId> {
     | Event::DriverCancelled { driver_id, .. }
     | Event::OrderPickedUp { driver_id }
     | Event::OrderDelivered { driver_id, .. }
+    | Event::DriverUnassigned { driver_id }
+    | Event::DeliveryReturned { driver_id }
+    | Event::OrderTipped { driver_id, .. }
     | Event::DeliveryFailed { driver_id, .. } = event
     {
         Some(*driver_id)

@@ -67,6 +67,8 @@ struct Frame<'a> {
     order_id: OrderId,
     version: u32,
     at: UnixMs,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    urgent: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<&'a OrderView>,
 }
@@ -138,6 +140,7 @@ impl Message {
             order_id: self.order_id,
             version: self.version,
             at: self.committed.envelope.at,
+            urgent: name.is_urgent(),
             order: view.as_ref(),
         })
     }

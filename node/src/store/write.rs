@@ -179,6 +179,7 @@ fn put_event(connection: &Connection, new: &NewEvent, stamp: &Stamp<'_>, seq: u6
         incarnation: stamp.incarnation,
         seq,
         at: stamp.at,
+        device_at: None,
         order: new.order.map(|(id, version)| OrderRef { id, version }),
         by: stamp.by.actor(),
         trace: stamp.trace.map(str::to_owned),

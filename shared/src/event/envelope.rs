@@ -23,6 +23,9 @@ pub struct Envelope {
     pub seq: u64,
     /// When the region decided, by its own clock.
     pub at: UnixMs,
+    /// When it happened by the clock of the device that told of it later, having been cut off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_at: Option<UnixMs>,
     /// The order it is about, and the order's version after it: 1..n without gaps per order.
     #[serde(default)]
     pub order: Option<OrderRef>,

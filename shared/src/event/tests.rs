@@ -8,6 +8,7 @@ fn envelope(event: Event) -> Envelope {
         incarnation: 1,
         seq: 42,
         at: UnixMs(1_763_886_600_250),
+        device_at: None,
         order: Some(OrderRef {
             id: Id::from_bytes([1; 16]),
             version: 3,
@@ -27,6 +28,7 @@ fn created() -> Event {
             name: "Dosa".into(),
             quantity: 2,
             unit_minor: 9_900,
+            choices: Vec::new(),
         }],
         price: Price {
             items_minor: 19_800,
@@ -40,6 +42,8 @@ fn created() -> Event {
         },
         method: PaymentMethod::Card,
         cell: "88618924d7fffff".parse().unwrap(),
+        deliver_at: None,
+        promo_code: None,
     }
 }
 
@@ -104,9 +108,40 @@ fn name_is_the_serialised_type() {
         Event::RatingRequested {},
         Event::OrderCancelled {
             reason: CancelReason::NoDriver,
+            fee_minor: 0,
         },
     ] {
         let json = serde_json::to_value(&event).unwrap();
         assert_eq!(json["type"], event.name());
     }
+}
+
+#[test]
+fn a_posting_keeps_its_entries() {
+    let restaurant_id = Id::from_bytes([3; 16]);
+    let posted = envelope(Event::LedgerPosted {
+        cause: books::Cause::Delivered,
+        currency: "INR".parse().unwrap(),
+        entries: vec![
+            Entry {
+                account: books::Account::CustomerPayments,
+                amount_minor: 500,
+            },
+            Entry {
+                account: books::Account::RestaurantPayable { restaurant_id },
+                amount_minor: -500,
+            },
+        ],
+    });
+    let bytes = encode(&posted).unwrap();
+    assert_eq!(decode(&bytes).unwrap(), Decoded::Known(Box::new(posted)));
+}
+
+#[test]
+fn words_are_the_serialised_form() {
+    for reason in CancelReason::ALL {
+        assert_eq!(serde_json::to_value(reason).unwrap(), reason.name());
+        assert_eq!(CancelReason::from_name(reason.name()), Some(*reason));
+    }
+    assert_eq!(PaymentMethod::from_name("barter"), None);
 }

@@ -105,18 +105,3 @@ fn event_of_a_newer_writer_moves_only_the_version() {
     let after = after.unwrap();
     assert_eq!((after.version, after.state), (2, OrderState::Pending));
 }
-
-#[test]
-fn stored_names_are_the_serialised_form() {
-    for reason in [
-        CancelReason::Customer,
-        CancelReason::HoldExpired,
-        CancelReason::DeliveryFailed,
-    ] {
-        assert_eq!(serde_json::to_value(reason).unwrap(), reason_name(reason));
-    }
-    assert_eq!(
-        serde_json::to_value(PaymentMethod::Cash).unwrap(),
-        method_name(PaymentMethod::Cash)
-    );
-}

@@ -24,6 +24,7 @@ fn everybody_hears_what_concerns_them_and_strangers_nothing() {
         attempts: 1,
     };
     let cancelled = || Event::OrderCancelled {
+        fee_minor: 0,
         reason: CancelReason::Operator,
     };
     let unpaid = Order {
@@ -31,14 +32,17 @@ fn everybody_hears_what_concerns_them_and_strangers_nothing() {
         ..order()
     };
     let failed = Event::DeliveryFailed {
+        driver_fee_minor: 0,
         driver_id: id(3),
         reason: "customer_absent".into(),
     };
     let declined = |restaurant| Event::RestaurantDeclined {
+        why: None,
         restaurant_id: id(restaurant),
         reason: DeclineReason::Rejected,
     };
     let refunded = Event::PaymentRefunded {
+        refund_id: None,
         payment_id: id(8),
         amount_minor: 500,
         voided: false,

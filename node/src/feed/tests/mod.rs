@@ -105,6 +105,7 @@ fn committed(seq: u64, event: Event, order: &Order) -> Committed {
     let version = u32::try_from(seq).unwrap();
     Committed {
         envelope: Arc::new(Envelope {
+            device_at: None,
             v: 1,
             region: "blr".parse().unwrap(),
             incarnation: 1,

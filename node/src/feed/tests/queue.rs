@@ -113,6 +113,7 @@ fn positions_reach_the_customer_from_assignment_to_delivery() {
     feed.publish(vec![committed(3, assigned(), &driven_by(3))]);
     feed.location(id(9), id(1), &fix(4.0));
     let delivered = Event::OrderDelivered {
+        driver_fee_minor: 0,
         delivery_id: id(9),
         driver_id: id(3),
         proof: "pin".into(),
@@ -131,6 +132,8 @@ fn positions_reach_the_customer_from_assignment_to_delivery() {
 fn totals_follow_the_events() {
     let feed = feed();
     let created = Event::OrderCreated {
+        deliver_at: None,
+        promo_code: None,
         customer_id: id(1),
         restaurant_id: id(2),
         lines: Vec::new(),
@@ -149,18 +152,22 @@ fn totals_follow_the_events() {
     let counts = feed.totals();
     assert_eq!((counts.placed, counts.active, counts.waiting_for_driver), (2, 2, 1));
     let failed = Event::DeliveryFailed {
+        driver_fee_minor: 0,
         driver_id: id(3),
         reason: String::new(),
     };
     let cancelled = Event::OrderCancelled {
+        fee_minor: 0,
         reason: CancelReason::DeliveryFailed,
     };
     let refunded = |voided| Event::PaymentRefunded {
+        refund_id: None,
         payment_id: id(8),
         amount_minor: 500,
         voided,
     };
     let delivered = Event::OrderDelivered {
+        driver_fee_minor: 0,
         delivery_id: id(9),
         driver_id: id(3),
         proof: "pin".into(),
