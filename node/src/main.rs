@@ -44,6 +44,8 @@ enum Command {
     Token(Token),
     /// Replay instances of the Meal Delivery Routing Problem through a dispatch policy and check the solution.
     DispatchReplay(replay::Args),
+    /// Print the OpenAPI document of the HTTP interface.
+    Openapi,
     /// Print the public keys (JWKS) of a local key, made at first use.
     Jwks {
         /// File of the private key.
@@ -95,6 +97,10 @@ fn main() -> ExitCode {
         Command::Check { config } => read(&config).map(|_| say("the configuration is well")),
         Command::Token(token) => mint(token),
         Command::DispatchReplay(args) => replay::execute(&args, &mut say).map_err(Failure::from),
+        Command::Openapi => {
+            say(tomato_node::http::openapi::text().trim_end());
+            Ok(())
+        }
         Command::Jwks { key } => SigningKey::load_or_create(&key)
             .map(|key| say(&key.jwks()))
             .map_err(Failure::from),

@@ -171,7 +171,7 @@ async fn read_body(rule: table::Body, headers: &HeaderMap, body: Body) -> Result
     let (limit, optional) = match rule {
         table::Body::Ignored => return Ok(Bytes::new()),
         table::Body::Empty => (table::BODY_MAX, true),
-        table::Body::Json(limit) => (limit, false),
+        table::Body::Json { limit, .. } => (limit, false),
     };
     let declared = headers
         .get(header::CONTENT_LENGTH)

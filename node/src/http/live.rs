@@ -37,7 +37,7 @@ const PROTOCOLS: [(&str, Encoding); 2] = [("json", Encoding::Json), ("msgpack", 
 
 /// Upgrades to a WebSocket.
 pub async fn open(mut call: Call) -> Result<Response, Problem> {
-    let query = call.query(&["after", "access_token"])?;
+    let query = call.query()?;
     let after = query.get("after", "the seq of a message")?;
     let caller = call.caller()?.clone();
     let upgrade = WebSocketUpgrade::from_request_parts(&mut call.parts, &()).await;

@@ -5,7 +5,8 @@
 //! | [`table`] | every route, once: method, path, class, who may call, handler |
 //! | [`call`] | what happens around each handler: limits, token, body, deadline, panics, headers |
 //! | [`auth`] [`idempotency`] [`trace`] | who calls; which call it repeats; which trace it belongs to |
-//! | [`input`] [`query`] [`cursor`] [`error`] | bodies and parameters read strictly; pages; problems |
+//! | [`input`] [`shape`] [`query`] [`cursor`] [`error`] | bodies and parameters read strictly; pages; problems |
+//! | [`openapi`] | what the table says, as an OpenAPI document |
 //! | [`orders`] [`kitchen`] [`quotes`] [`restaurants`] [`drivers`] [`positions`] [`operators`] [`health`] | handlers |
 //! | [`live`] | the WebSocket |
 //!
@@ -22,12 +23,14 @@ pub mod idempotency;
 pub mod input;
 pub mod kitchen;
 pub mod live;
+pub mod openapi;
 pub mod operators;
 pub mod orders;
 pub mod positions;
 pub mod query;
 pub mod quotes;
 pub mod restaurants;
+pub mod shape;
 pub mod table;
 pub mod trace;
 

@@ -5,6 +5,7 @@ mod data;
 mod fields;
 mod input;
 mod lists;
+mod openapi;
 mod order;
 mod paths;
 mod socket;
@@ -200,6 +201,7 @@ impl Rig {
     }
 
     async fn send(&self, request: Request<Body>) -> Reply {
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let writes = request.method() != http::Method::GET;
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
@@ -208,12 +210,14 @@ impl Rig {
             // The writer answers before it tells fleet, catalogue and feed.
             self.told().await;
         }
-        Reply {
+        let reply = Reply {
             status: parts.status.as_u16(),
             headers: parts.headers,
             json: serde_json::from_slice(&bytes).unwrap_or_default(),
             bytes,
-        }
+        };
+        openapi::check_described(&method, &path, &reply);
+        reply
     }
 
     async fn get(&self, path: &str, token: &str) -> Reply {
