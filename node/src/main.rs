@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use tomato_node::Node;
 use tomato_node::clock::Clock;
-use tomato_node::config::Config;
+use tomato_node::config::{Config, DEVELOPMENT_ISSUER};
 use tomato_node::replay::command as replay;
 use tomato_shared::runtime::config::load;
 use tomato_shared::runtime::jwt::{Claims, Role, SigningKey};
@@ -46,7 +46,7 @@ enum Command {
     DispatchReplay(replay::Args),
     /// Print the OpenAPI document of the HTTP interface.
     Openapi,
-    /// Print the public keys (JWKS) of a local key, made at first use.
+    /// Print the public keys (JWKS) of a local key, made at first use; for development, and marked so.
     Jwks {
         /// File of the private key.
         #[arg(long)]
@@ -75,7 +75,7 @@ struct Token {
     #[arg(long, default_value_t = 900)]
     ttl_s: i64,
     /// What iss says.
-    #[arg(long, default_value = "tomato-dev")]
+    #[arg(long, default_value = DEVELOPMENT_ISSUER)]
     issuer: String,
     /// What aud says.
     #[arg(long, default_value = "tomato")]
@@ -102,7 +102,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Jwks { key } => SigningKey::load_or_create(&key)
-            .map(|key| say(&key.jwks()))
+            .map(|key| say(&key.development_jwks()))
             .map_err(Failure::from),
     };
     match done {

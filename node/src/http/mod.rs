@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`table`] | every route, once: method, path, class, who may call, handler |
 //! | [`call`] | what happens around each handler: limits, token, body, deadline, panics, headers |
+//! | [`shed`] [`rate`] [`origin`] | what is refused under load, from whom, and from which sites' pages |
 //! | [`auth`] [`idempotency`] [`trace`] | who calls; which call it repeats; which trace it belongs to |
 //! | [`input`] [`shape`] [`query`] [`cursor`] [`error`] | bodies and parameters read strictly; pages; problems |
 //! | [`openapi`] | what the table says, as an OpenAPI document |
@@ -26,11 +27,14 @@ pub mod live;
 pub mod openapi;
 pub mod operators;
 pub mod orders;
+pub mod origin;
 pub mod positions;
 pub mod query;
 pub mod quotes;
+pub mod rate;
 pub mod restaurants;
 pub mod shape;
+pub mod shed;
 pub mod table;
 pub mod trace;
 
@@ -46,6 +50,7 @@ use tomato_shared::runtime::jwt::Verifier;
 use tomato_shared::runtime::shutdown::StopSignal;
 
 use crate::clock::Clock;
+use crate::config::HttpConfig;
 use crate::engine::city::Catalogue;
 use crate::engine::policy::Policy;
 use crate::feed::Feed;
@@ -79,8 +84,8 @@ pub struct Parts {
     pub jwks: String,
     /// The region's file, opened for reading.
     pub path: PathBuf,
-    /// How many connections read it.
-    pub readers: usize,
+    /// Limits of requests and callers.
+    pub http: HttpConfig,
     /// Where apps reach this node.
     pub public_url: String,
     /// Ends the sockets when the process stops.
@@ -92,6 +97,8 @@ pub struct App {
     pub(crate) parts: Parts,
     pub(crate) reads: Pool,
     pub(crate) sockets: live::Sockets,
+    pub(crate) shed: shed::Shed,
+    pub(crate) rates: rate::Rates,
 }
 
 impl App {
@@ -100,12 +107,23 @@ impl App {
     /// # Errors
     /// Where the region's file cannot be opened.
     pub fn new(parts: Parts) -> Result<Self, StoreError> {
-        let reads = Pool::open(&parts.path, parts.readers)?;
+        let reads = Pool::open(&parts.path, parts.http.readers)?;
         Ok(Self {
+            shed: shed::Shed::new(parts.http.concurrent_max),
+            rates: rate::Rates::new(&parts.http.rate),
             parts,
             reads,
             sockets: live::Sockets::default(),
         })
+    }
+
+    /// Keeps what is remembered of callers small, until the process stops.
+    ///
+    /// # Errors
+    /// Never.
+    pub async fn sweep(self: Arc<Self>, stop: StopSignal) -> Result<(), std::convert::Infallible> {
+        self.rates.sweep(stop).await;
+        Ok(())
     }
 
     /// Every restaurant, as of the newest commit.

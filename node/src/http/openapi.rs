@@ -69,7 +69,7 @@ const CODES: &[(u16, &[&str])] = &[
         ],
     ),
     (401, &["token_missing", "token_subject_invalid"]),
-    (403, &["wrong_region"]),
+    (403, &["wrong_region", "origin_refused"]),
     (404, &[]),
     (405, &["method_not_allowed"]),
     (408, &["request_timeout"]),
@@ -80,7 +80,7 @@ const CODES: &[(u16, &[&str])] = &[
     (415, &["unsupported_media_type"]),
     (422, &[]),
     (426, &["upgrade_required"]),
-    (429, &["too_many_sockets"]),
+    (429, &["rate_limited", "too_many_sockets"]),
     (500, &["internal"]),
     (503, &["overloaded", "unavailable", "timeout"]),
 ];
@@ -272,9 +272,9 @@ impl Shapes {
             content.insert("application/problem+json".into(), json!({"schema": problem}));
         }
         let names: &[&str] = match success.status {
-            200 => &["X-Request-ID", "ETag"],
-            201 => &["X-Request-ID", "Location"],
-            _ => &["X-Request-ID"],
+            200 => &["X-Request-ID", "RateLimit-Policy", "RateLimit", "ETag"],
+            201 => &["X-Request-ID", "RateLimit-Policy", "RateLimit", "Location"],
+            _ => &["X-Request-ID", "RateLimit-Policy", "RateLimit"],
         };
         let named = names
             .iter()
@@ -296,7 +296,7 @@ fn problem_response(status: u16, codes: &[&str], problem: &Value) -> Value {
         .chain(tokens.map(|fault| fault.code()))
         .chain(domain.map(|rejection| rejection.code()))
         .collect();
-    let mut headers = vec!["X-Request-ID"];
+    let mut headers = vec!["X-Request-ID", "RateLimit-Policy", "RateLimit"];
     match status {
         401 => headers.push("WWW-Authenticate"),
         405 => headers.push("Allow"),
@@ -321,6 +321,8 @@ fn headers() -> Value {
     json!({
         "X-Request-ID": header("Under which the request stands in the log; the caller's own where it sent one.", text()),
         "WWW-Authenticate": header("RFC 6750.", text()),
+        "RateLimit-Policy": header("The caller's budget: `q` requests in `w` seconds. Absent without a limit.", text()),
+        "RateLimit": header("What is left of it: `r` requests, and `t` seconds until it is full again.", text()),
         "Allow": header("The methods that the path has.", text()),
         "ETag": header("The version of what was read, where an edit can be made from it: send it as If-Match.", text()),
         "Location": header("The path of what was made.", text()),

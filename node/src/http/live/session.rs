@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tomato_shared::id::OrderId;
 use tomato_shared::time::UnixMs;
 
-use super::{FRAMES_PER_SECOND, HEARTBEAT, SEND_WITHIN, SILENT_BEATS};
+use super::{HEARTBEAT, SEND_WITHIN, SILENT_BEATS};
 use crate::engine::model::By;
 use crate::engine::view::OrderView;
 use crate::feed::Subscription;
@@ -176,7 +176,7 @@ impl Session {
             self.window = (now, 0);
         }
         self.window.1 += 1;
-        if self.window.1 > FRAMES_PER_SECOND {
+        if self.window.1 > self.app.http.socket_frames_per_s {
             return Err(closing(close_code::POLICY, "too_many_frames"));
         }
         Ok(())

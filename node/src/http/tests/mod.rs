@@ -3,6 +3,7 @@
 mod access;
 mod data;
 mod fields;
+mod gate;
 mod input;
 mod lists;
 mod openapi;
@@ -28,7 +29,7 @@ use tower::ServiceExt as _;
 
 use super::{App, Parts, router};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, RateConfig};
 use crate::engine::payment::Task;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
@@ -91,9 +92,15 @@ impl Reply {
 
 impl Rig {
     fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// A region with other settings.
+    fn with(change: impl FnOnce(&mut Config)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("region.db");
-        let config = config();
+        let mut config = config();
+        change(&mut config);
         let policy = Arc::new(config.policy(vec![7; 32]).unwrap());
         let file = store::open(&path).unwrap();
         let loaded = load::load(&file.connection, UnixMs(0)).unwrap();
@@ -145,7 +152,7 @@ impl Rig {
             verifier: Arc::new(Verifier::new("tomato", vec![issuer], 100)),
             jwks: key.jwks(),
             path,
-            readers: 2,
+            http: config.http,
             public_url: "https://blr.test".into(),
             stop: supervisor.stop_signal(),
         });
@@ -305,7 +312,22 @@ fn config() -> Config {
     config.region.centre = Some(centre());
     config.region.rings = 5;
     config.fees.items_min_minor = 0;
+    config.http.readers = 2;
+    config.http.rate = unlimited();
     config
+}
+
+fn unlimited() -> RateConfig {
+    RateConfig {
+        customer_per_min: 0,
+        restaurant_per_min: 0,
+        driver_per_min: 0,
+        operator_per_min: 0,
+        service_per_min: 0,
+        anonymous_per_min: 0,
+        positions_per_min: 0,
+        burst_s: 60,
+    }
 }
 
 impl Drop for Rig {
