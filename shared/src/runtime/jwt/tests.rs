@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod forged;
+
 const NOW: i64 = 1_790_000_000;
 const ISSUER: &str = "https://hub.tomato.example";
 
