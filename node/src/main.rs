@@ -46,6 +46,8 @@ enum Command {
     DispatchReplay(replay::Args),
     /// Print the OpenAPI document of the HTTP interface.
     Openapi,
+    /// Print the AsyncAPI document of NATS and WebSocket messages.
+    Asyncapi,
     /// Print the public keys (JWKS) of a local key, made at first use; for development, and marked so.
     Jwks {
         /// File of the private key.
@@ -99,6 +101,10 @@ fn main() -> ExitCode {
         Command::DispatchReplay(args) => replay::execute(&args, &mut say).map_err(Failure::from),
         Command::Openapi => {
             say(tomato_node::http::openapi::text().trim_end());
+            Ok(())
+        }
+        Command::Asyncapi => {
+            say(tomato_node::http::asyncapi::text().trim_end());
             Ok(())
         }
         Command::Jwks { key } => SigningKey::load_or_create(&key)

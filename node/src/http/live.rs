@@ -17,6 +17,7 @@ use tomato_shared::runtime::problem::Problem;
 use super::call::Call;
 use super::{error, origin};
 use crate::feed::frame::Encoding;
+pub(crate) use session::Control;
 use session::Session;
 pub use sockets::Sockets;
 

@@ -7,16 +7,18 @@
 //! | [`shed`] [`rate`] [`origin`] | what is refused under load, from whom, and from which sites' pages |
 //! | [`auth`] [`idempotency`] [`trace`] | who calls; which call it repeats; which trace it belongs to |
 //! | [`input`] [`shape`] [`query`] [`cursor`] [`error`] | bodies and parameters read strictly; pages; problems |
-//! | [`openapi`] | what the table says, as an OpenAPI document |
+//! | [`openapi`] [`asyncapi`] [`docs`] | what the table says, and what is sent unasked, as documents; a page of it |
 //! | [`orders`] [`kitchen`] [`quotes`] [`restaurants`] [`drivers`] [`positions`] [`operators`] [`health`] | handlers |
 //! | [`live`] | the WebSocket |
 //!
 //! Handlers know routes and JSON; they decide nothing. A command goes to the writer, whose answer is passed on byte for
 //! byte; a read goes to the pool of readers and is shown through `engine::view`, like everything else.
 
+pub mod asyncapi;
 pub mod auth;
 pub mod call;
 pub mod cursor;
+pub mod docs;
 pub mod drivers;
 pub mod error;
 pub mod health;

@@ -20,6 +20,7 @@ use tomato_shared::runtime::jwt::Role;
 use tomato_shared::runtime::problem::Problem;
 
 use super::call::Call;
+use super::docs::{Html, Script, Style};
 use super::drivers::{CompleteInput, DriverInput, FailInput, Me, StatusInput};
 use super::health::{Health, Jwks, Version};
 use super::input::{Input, Page};
@@ -31,7 +32,9 @@ use super::positions::{FixesInput, LocationInput, Updated};
 use super::query::{ACCESS_TOKEN, AFTER_SEQ, AFTER_VERSION, CURSOR, IF_MATCH, LAT, LIMIT, LNG, STATE, VERBOSE};
 use super::quotes::QuoteInput;
 use super::restaurants::{Located, Nearby, OpenInput, RestaurantInput};
-use super::{drivers, health, kitchen, live, openapi, operators, orders, positions, quotes, restaurants};
+use super::{
+    asyncapi, docs, drivers, health, kitchen, live, openapi, operators, orders, positions, quotes, restaurants,
+};
 use crate::engine::quote::QuoteView;
 use crate::engine::view::{DriverView, OrderView, RestaurantView};
 
@@ -138,7 +141,8 @@ pub struct Param {
     pub schema: SchemaOf,
 }
 
-/// A success, and what comes with it: `()` for no body; everything else is JSON.
+/// A success, and what comes with it: `()` for no body, [`Html`] and its like for
+/// pages; everything else is JSON.
 #[derive(Debug, Clone, Copy)]
 pub struct Success {
     /// HTTP status.
@@ -244,6 +248,10 @@ pub static ROUTES: &[Route] = &[
         "What runs here, and what time it is in the region": [] => 200 Version),
     route!(Get "/.well-known/jwks.json" P1 ANYBODY, health::jwks, "The public keys of the issuer": [] => 200 Jwks),
     route!(Get "/openapi.json" P3 ANYBODY, openapi::read, "This document": [] => 200 Document),
+    route!(Get "/docs" P3 ANYBODY, docs::page, "A page to read and try this": [] => 200 Html),
+    route!(Get "/docs/app.js" P3 ANYBODY, docs::script, "What the page does": [] => 200 Script),
+    route!(Get "/docs/style.css" P3 ANYBODY, docs::style, "How the page looks": [] => 200 Style),
+    route!(Get "/asyncapi.json" P3 ANYBODY, asyncapi::read, "What is sent on NATS and WebSockets": [] => 200 Document),
     route!(Get "/v1/locate" P3 ANYBODY, restaurants::locate, "Who serves a place": [LAT, LNG] => 200 Located),
     route!(Get "/v1/restaurants" P3 ANYBODY, restaurants::list,
         "Restaurants that deliver to a place, nearest first": [LAT, LNG, LIMIT, CURSOR] => 200 Page<Nearby>),

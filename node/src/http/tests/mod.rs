@@ -1,6 +1,7 @@
 //! The routes as clients meet them: the real router, writer and file.
 
 mod access;
+mod asyncapi;
 mod data;
 mod fields;
 mod gate;

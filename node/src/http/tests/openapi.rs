@@ -26,7 +26,7 @@ fn the_kept_document_is_what_the_table_says() {
 }
 
 /// Every `$ref` below a value.
-fn references(value: &Value, into: &mut Vec<String>) {
+pub(super) fn references(value: &Value, into: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
@@ -218,12 +218,18 @@ pub(super) fn check_described(method: &str, path: &str, reply: &Reply) {
     );
     let mut root = schema.clone();
     root["components"] = document()["components"].clone();
+    let text = || json!(String::from_utf8_lossy(&reply.bytes));
+    let body = if reply.json.is_null() {
+        text()
+    } else {
+        reply.json.clone()
+    };
     let validator = jsonschema::options()
         .should_validate_formats(true)
         .build(&root)
         .unwrap();
     let faults: Vec<_> = validator
-        .iter_errors(&reply.json)
+        .iter_errors(&body)
         .map(|fault| format!("{fault} at {}", fault.instance_path()))
         .collect();
     assert!(

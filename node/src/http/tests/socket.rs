@@ -50,6 +50,7 @@ async fn next(client: &mut Client) -> Option<Value> {
             Ok(Message::Close(_)) | Err(_) => return None,
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
         };
+        asyncapi::check_live(&value);
         if value["type"] != "HEARTBEAT" {
             return Some(value);
         }
