@@ -149,7 +149,10 @@ async fn handle(
     standing: &mut Option<Standing>,
 ) -> Result<Response, Problem> {
     // Held until there is an answer.
-    let _place = app.shed.enter(route.class).ok_or_else(error::overloaded)?;
+    let place = app.shed.enter(route.class);
+    if place.is_none() && !route.is_probe() {
+        return Err(error::overloaded());
+    }
     let (parts, body) = request.into_parts();
     let length = parts.uri.path_and_query().map_or(0, |text| text.as_str().len());
     if length > URI_MAX {

@@ -16,7 +16,7 @@ use tomato_shared::runtime::jwt::Role;
 use tomato_shared::runtime::shutdown::StopSignal;
 
 use super::auth::Caller;
-use super::table::{Access, Class, Route};
+use super::table::Route;
 use crate::config::RateConfig;
 
 /// Real time between two sweeps.
@@ -131,8 +131,7 @@ impl Rates {
     /// # Errors
     /// The budget is used up: how it stands.
     pub fn pay(&self, route: &Route, caller: Option<&Caller>, address: IpAddr) -> Result<Option<Standing>, Standing> {
-        // Whoever watches the process must not be told that it does not answer.
-        if route.access == Access::Public && route.class == Class::P0 {
+        if route.is_probe() {
             return Ok(None);
         }
         let (budget, key) = match caller {

@@ -181,6 +181,14 @@ pub struct Route {
     pub handler: fn(Call) -> Answer,
 }
 
+impl Route {
+    /// Whether it tells whoever watches the process how it is: never limited, so that a busy node is not taken for a
+    /// dead one.
+    pub fn is_probe(&self) -> bool {
+        self.access == Access::Public && self.class == Class::P0
+    }
+}
+
 /// Largest body, where nothing else is said.
 pub const BODY_MAX: usize = 64 * 1024;
 /// Largest restaurant with its menu.

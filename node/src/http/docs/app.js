@@ -161,8 +161,8 @@ function fill(details, method, path, operation) {
   details.append(el("div", {},
     el("p", { className: "roles", textContent: `For ${roles}. Load class ${operation["x-load-class"]}.` }),
     shape && resolve(shape).properties ? [el("h3", { textContent: "Body" }), tree(resolve(shape))] : null,
-    el("h3", { textContent: "Answers" }), answers(operation),
-    el("h3", { textContent: "Try it" }), tryForm(method, path, operation)));
+    el("h3", { textContent: "Try it" }), tryForm(method, path, operation),
+    el("h3", { textContent: "Answers" }), answers(operation)));
 }
 
 function card(method, path, operation) {

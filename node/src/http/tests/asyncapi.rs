@@ -117,15 +117,8 @@ async fn events_are_published_as_described() {
             .expect(200);
     }
     rig.place(&customer, "m", &basket()).await.expect(201);
-    let connection = store::pool::connect(&rig.directory.path().join("region.db")).unwrap();
-    let mut statement = connection.prepare("SELECT payload FROM outbox ORDER BY seq").unwrap();
-    let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
     let mut names = std::collections::BTreeSet::new();
-    for row in rows {
-        let decoded = tomato_shared::event::decode(&row.unwrap()).unwrap();
-        let tomato_shared::event::Decoded::Known(envelope) = decoded else {
-            panic!("{decoded:?}")
-        };
+    for envelope in published(&rig) {
         let name = envelope.event.name();
         check_message(name, &serde_json::to_value(&envelope).unwrap());
         let channel = document()["channels"][name]["address"]
@@ -136,4 +129,46 @@ async fn events_are_published_as_described() {
         names.insert(name);
     }
     assert!(names.len() > 5, "{names:?}");
+}
+
+/// Every event of the region, as its readers decode it.
+fn published(rig: &Rig) -> Vec<tomato_shared::event::Envelope> {
+    let connection = store::pool::connect(&rig.directory.path().join("region.db")).unwrap();
+    let mut statement = connection.prepare("SELECT payload FROM outbox ORDER BY seq").unwrap();
+    let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    let decode = |row: rusqlite::Result<Vec<u8>>| match tomato_shared::event::decode(&row.unwrap()).unwrap() {
+        tomato_shared::event::Decoded::Known(envelope) => *envelope,
+        tomato_shared::event::Decoded::Unknown(header) => panic!("{header:?}"),
+    };
+    rows.map(decode).collect()
+}
+
+#[tokio::test]
+async fn a_trace_goes_on_in_the_events() {
+    let rig = Rig::new();
+    rig.seed().await;
+    let customer = rig.customer(CUSTOMER);
+    let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let parent = format!("00-{id}-00f067aa0ba902b7-01");
+    for (key, header, value) in [
+        ("k", "traceparent", parent.as_str()),
+        ("l", "X-Trace-ID", id),
+        ("m", "X-Trace-ID", "?"),
+    ] {
+        let before = published(&rig).len();
+        let request = ask("POST", "/v1/orders", &customer)
+            .header("Idempotency-Key", key)
+            .header(header, value);
+        rig.send(with_json(request, &basket())).await.expect(201);
+        let made = published(&rig).split_off(before);
+        let traced = made
+            .iter()
+            .filter(|envelope| envelope.trace.as_ref().is_some_and(|trace| trace.contains(id)));
+        assert_eq!(
+            traced.count(),
+            if value == "?" { 0 } else { made.len() },
+            "{header}: {value}"
+        );
+        assert!(made.len() > 1);
+    }
 }

@@ -96,6 +96,17 @@ async fn a_flood_of_edits_leaves_room_for_orders_and_money() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_full_is_still_alive() {
+    let rig = Rig::with(|config| config.http.concurrent_max = 20);
+    let places: Vec<_> = std::iter::from_fn(|| rig.app.shed.enter(crate::http::table::Class::P0)).collect();
+    assert_eq!(places.len(), 20);
+    rig.get("/v1/drivers/me", &rig.driver(DRIVER)).await.expect(503);
+    for probe in ["/livez", "/readyz", "/version"] {
+        rig.get(probe, "").await.expect(200);
+    }
+}
+
+#[tokio::test]
 async fn pages_of_other_sites_are_let_in_by_name_only() {
     let rig = Rig::with(|config| config.http.cors.origins = vec!["https://ops.test".into()]);
     let token = rig.customer(CUSTOMER);
