@@ -225,6 +225,7 @@ fn scripts_are_executable_shell() {
         "scripts/test",
         "scripts/bench",
         "scripts/install-nats",
+        "scripts/fuzz-api",
         ".ci/run",
     ] {
         let path = root().join(name);

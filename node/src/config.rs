@@ -1,7 +1,6 @@
 //! The configuration of a node, and the only reader of files and environment. Every field says what it means, its unit, its
 //! default and its bounds; `config/node.toml` shows them all.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -10,7 +9,6 @@ use tomato_shared::money::{BasisPoints, Currency};
 use tomato_shared::runtime::config::{Faults, Validate};
 use tomato_shared::runtime::jwt::AuthConfig;
 use tomato_shared::runtime::nats::RegionBroker;
-use tomato_shared::runtime::serve::ServeLimits;
 use tomato_shared::runtime::telemetry::LogConfig;
 use tomato_shared::time::{DurationMs, UnixMs};
 
@@ -23,6 +21,8 @@ use crate::writer::WriterLimits;
 pub struct Config {
     /// Directory of the region's file and of its broker's store. Made when it is missing. Required.
     pub data_dir: PathBuf,
+    /// `development` or `production`, which refuses to start with what is for development only. Default `development`.
+    pub profile: Profile,
     /// Which region this is.
     pub region: RegionConfig,
     /// Where apps connect.
@@ -67,28 +67,6 @@ pub struct RegionConfig {
     pub rings: u32,
     /// Where apps reach this node from outside, as `https://blr.example`. Required.
     pub public_url: String,
-}
-
-/// `[http]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct HttpConfig {
-    /// Address and port. Default 127.0.0.1:8080.
-    pub listen: SocketAddr,
-    /// Read-only connections to the region's file. Default 4, 1 to 64.
-    pub readers: usize,
-    /// Bounds of the port.
-    pub limits: ServeLimits,
-}
-
-impl Default for HttpConfig {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            readers: 4,
-            limits: ServeLimits::default(),
-        }
-    }
 }
 
 /// `[orders]`
@@ -276,6 +254,11 @@ impl Default for ClockConfig {
 }
 
 mod check;
+mod http;
+mod profile;
+
+pub use http::{CorsConfig, HttpConfig, Network, NetworkError, RateConfig};
+pub use profile::{DEVELOPMENT_ISSUER, Profile};
 
 impl Config {
     /// The region's file.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use tomato_node::Node;
 use tomato_node::clock::Clock;
-use tomato_node::config::Config;
+use tomato_node::config::{Config, DEVELOPMENT_ISSUER};
 use tomato_node::replay::command as replay;
 use tomato_shared::runtime::config::load;
 use tomato_shared::runtime::jwt::{Claims, Role, SigningKey};
@@ -44,7 +44,11 @@ enum Command {
     Token(Token),
     /// Replay instances of the Meal Delivery Routing Problem through a dispatch policy and check the solution.
     DispatchReplay(replay::Args),
-    /// Print the public keys (JWKS) of a local key, made at first use.
+    /// Print the OpenAPI document of the HTTP interface.
+    Openapi,
+    /// Print the AsyncAPI document of NATS and WebSocket messages.
+    Asyncapi,
+    /// Print the public keys (JWKS) of a local key, made at first use; for development, and marked so.
     Jwks {
         /// File of the private key.
         #[arg(long)]
@@ -73,7 +77,7 @@ struct Token {
     #[arg(long, default_value_t = 900)]
     ttl_s: i64,
     /// What iss says.
-    #[arg(long, default_value = "tomato-dev")]
+    #[arg(long, default_value = DEVELOPMENT_ISSUER)]
     issuer: String,
     /// What aud says.
     #[arg(long, default_value = "tomato")]
@@ -95,8 +99,16 @@ fn main() -> ExitCode {
         Command::Check { config } => read(&config).map(|_| say("the configuration is well")),
         Command::Token(token) => mint(token),
         Command::DispatchReplay(args) => replay::execute(&args, &mut say).map_err(Failure::from),
+        Command::Openapi => {
+            say(tomato_node::http::openapi::text().trim_end());
+            Ok(())
+        }
+        Command::Asyncapi => {
+            say(tomato_node::http::asyncapi::text().trim_end());
+            Ok(())
+        }
         Command::Jwks { key } => SigningKey::load_or_create(&key)
-            .map(|key| say(&key.jwks()))
+            .map(|key| say(&key.development_jwks()))
             .map_err(Failure::from),
     };
     match done {

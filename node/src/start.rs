@@ -165,11 +165,13 @@ impl Node {
             verifier,
             jwks,
             path: core.path,
-            readers: config.http.readers,
+            http: config.http.clone(),
             public_url: config.region.public_url,
             stop: supervisor.stop_signal(),
         })?;
-        let serving = serve::serve(listener, http::router(Arc::new(app)), config.http.limits, {
+        let app = Arc::new(app);
+        supervisor.spawn("rates", app.clone().sweep(supervisor.stop_signal()));
+        let serving = serve::serve(listener, http::router(app), config.http.limits, {
             let mut stop = supervisor.stop_signal();
             async move { stop.stopped().await }
         });

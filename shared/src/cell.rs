@@ -1,10 +1,12 @@
 //! Places and H3 cells. A region owns cells; a place belongs to the region that owns its cell.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use h3o::{CellIndex, Resolution};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Resolution at which regions own cells: hexagons of about 5 km2.
@@ -42,6 +44,25 @@ impl TryFrom<RawLatLng> for LatLng {
 
     fn try_from(raw: RawLatLng) -> Result<Self, LatLngError> {
         Self::new(raw.lat, raw.lng)
+    }
+}
+
+impl JsonSchema for LatLng {
+    fn schema_name() -> Cow<'static, str> {
+        "LatLng".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "description": "A place in WGS 84 degrees.",
+            "properties": {
+                "lat": {"type": "number", "minimum": -90, "maximum": 90},
+                "lng": {"type": "number", "minimum": -180, "maximum": 180},
+            },
+            "required": ["lat", "lng"],
+            "additionalProperties": false,
+        })
     }
 }
 
@@ -155,6 +176,16 @@ impl<'de> Deserialize<'de> for Cell {
     }
 }
 
+impl JsonSchema for Cell {
+    fn schema_name() -> Cow<'static, str> {
+        "Cell".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "description": "An H3 cell.", "pattern": "^[0-9a-f]{15}$"})
+    }
+}
+
 /// The cells that a region owns, compacted or not: a place belongs if its cell or any parent of it is in the set.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -239,6 +270,16 @@ impl FromStr for RegionId {
         } else {
             Err(RegionIdError)
         }
+    }
+}
+
+impl JsonSchema for RegionId {
+    fn schema_name() -> Cow<'static, str> {
+        "RegionId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "description": "The name of a region.", "pattern": "^[a-z][a-z0-9]{1,15}$"})
     }
 }
 

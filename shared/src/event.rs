@@ -9,6 +9,7 @@ mod envelope;
 mod meaning;
 mod parts;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
@@ -23,7 +24,7 @@ pub use parts::{
 };
 
 /// What happened. The serialised `type` is the name in the catalogue of the design, `order.created`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "data")]
 pub enum Event {
     /// An order is placed and priced.

@@ -4,12 +4,14 @@
 //! UUIDv7 (RFC 9562) puts milliseconds first, so that new rows land at the end of their index. Nothing may read
 //! the time back out of an id, or trust ids to be ordered: clocks can be wrong.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -25,6 +27,8 @@ pub trait Kind {
     const PREFIX: &'static str;
     /// The word for a person, used in error texts.
     const NAME: &'static str;
+    /// The name of the id's type, as schemas have it.
+    const TYPE: &'static str;
 }
 
 /// An id of one kind; ids of two kinds cannot be mixed up.
@@ -41,6 +45,7 @@ macro_rules! kinds {
                 impl super::Kind for $kind {
                     const PREFIX: &'static str = $prefix;
                     const NAME: &'static str = $name;
+                    const TYPE: &'static str = stringify!($alias);
                 }
             )*
         }
@@ -178,6 +183,20 @@ impl<K: Kind> Serialize for Id<K> {
         } else {
             serializer.serialize_bytes(&self.0)
         }
+    }
+}
+
+impl<K: Kind> JsonSchema for Id<K> {
+    fn schema_name() -> Cow<'static, str> {
+        K::TYPE.into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": format!("Id of a {}.", K::NAME),
+            "pattern": format!("^{}_[0-7][0-9a-hjkmnp-tv-z]{{{}}}$", K::PREFIX, TEXT_LEN - 1),
+        })
     }
 }
 

@@ -1,8 +1,10 @@
 //! Money in integer minor units. No floating point comes near an amount.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An ISO 4217 currency, kept as its three letters.
@@ -67,8 +69,18 @@ impl<'de> Deserialize<'de> for Currency {
     }
 }
 
+impl JsonSchema for Currency {
+    fn schema_name() -> Cow<'static, str> {
+        "Currency".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "description": "An ISO 4217 currency.", "pattern": "^[A-Z]{3}$"})
+    }
+}
+
 /// An amount in minor units of a currency: `Money { minor: 59900, currency: INR }` is 599.00 rupees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Money {
     /// Minor units (paise, cents); negative for what is owed back.
     pub minor: i64,

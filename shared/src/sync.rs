@@ -1,12 +1,13 @@
 //! The small messages by which node and hub keep each other informed. MessagePack, named fields; never the truth,
 //! which stays in the outbox and in the hub's own file.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::time::UnixMs;
 
 /// Sent by a node every two seconds of real time on [`crate::subject::heartbeat`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Heartbeat {
     /// The node's current incarnation.
     pub incarnation: u32,
@@ -32,7 +33,7 @@ pub struct Heartbeat {
 }
 
 /// Sent by the hub on [`crate::subject::watermark`] after it has committed events of a region, and again every few seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Watermark {
     /// Incarnation of the newest applied event.
     pub incarnation: u32,
@@ -41,7 +42,7 @@ pub struct Watermark {
 }
 
 /// The hub asks for `from_seq` and what follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RepairRequest {
     /// First missing sequence.
     pub from_seq: u64,
@@ -50,9 +51,10 @@ pub struct RepairRequest {
 }
 
 /// Answer to a [`RepairRequest`]: rows in ascending order, as many as fit into one message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RepairReply {
     /// Encoded envelopes, without a gap, beginning with `from_seq`; empty if the node does not have that row any more.
+    #[schemars(with = "Vec<String>")]
     pub rows: Vec<serde_bytes::ByteBuf>,
     /// The node's newest sequence.
     pub head_seq: u64,

@@ -1,8 +1,10 @@
 //! Points in time and spans, in milliseconds. RFC 3339 in UTC in JSON, an integer in SQLite and MessagePack.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Add, Sub};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Arithmetic saturates: a far deadline stays a far deadline.
@@ -10,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct UnixMs(pub i64);
 
 /// A span in milliseconds; negative when it points back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct DurationMs(pub i64);
 
@@ -72,6 +74,20 @@ impl<'de> Deserialize<'de> for UnixMs {
             .parse()
             .map_err(|_| serde::de::Error::custom("not a time: want RFC 3339 as in 2026-11-23T08:30:00.000Z"))?;
         Ok(Self(at.as_millisecond()))
+    }
+}
+
+impl JsonSchema for UnixMs {
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "format": "date-time",
+            "description": "RFC 3339; in UTC with milliseconds in answers.",
+        })
     }
 }
 

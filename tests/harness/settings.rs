@@ -29,11 +29,25 @@ pub const REGIONS_MAX: usize = REGIONS.len();
 pub struct RegionFile(Table);
 
 impl RegionFile {
-    /// One of the regions that come with the project, as `blr`.
+    /// One of the regions that come with the project, as `blr`, without limits on callers: a simulation's hours pass in
+    /// seconds, and a whole city calls from one address.
     pub fn named(id: &str) -> Self {
         let found = REGIONS.iter().find(|(name, _)| *name == id);
         let (_, text) = found.unwrap_or_else(|| panic!("config/regions has no {id}"));
-        Self(text.parse().expect("config/regions holds TOML"))
+        let file = Self(text.parse().expect("config/regions holds TOML"));
+        let callers = [
+            "customer",
+            "restaurant",
+            "driver",
+            "operator",
+            "service",
+            "anonymous",
+            "positions",
+        ];
+        let file = callers
+            .iter()
+            .fold(file, |file, caller| file.set(&format!("http.rate.{caller}_per_min"), 0));
+        file.set("http.concurrent_max", 100_000)
     }
 
     /// The first so many regions that come with the project.

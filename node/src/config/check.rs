@@ -16,10 +16,8 @@ impl Validate for Config {
             "name a directory that the node may write to",
         );
         faults.within("region", |faults| self.check_region(faults));
-        faults.within("http", |faults| {
-            faults.range("readers", self.http.readers, 1..=64);
-            faults.within("limits", |faults| self.http.limits.validate(faults));
-        });
+        self.check_profile(faults);
+        faults.within("http", |faults| self.http.validate(faults));
         faults.within("auth", |faults| self.auth.validate(faults));
         faults.within("broker", |faults| self.broker.validate(faults));
         faults.within("orders", |faults| self.check_orders(faults));

@@ -2,6 +2,7 @@
 //!
 //! Each of these is one row. They are plain values: a command loads them, decides, and hands new values back.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tomato_shared::cell::LatLng;
 use tomato_shared::event::{Actor, CancelReason, DeclineReason, Line, PaymentMethod, Price};
@@ -41,7 +42,7 @@ impl By {
 }
 
 /// Where an order goes. Personal: never part of an event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Address {
     /// The door.
     pub place: LatLng,
@@ -106,7 +107,7 @@ pub struct Order {
 }
 
 /// Where the money of an order stands. The provider is called by tasks only; see `engine/payment.rs`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PaymentState {
     /// The provider is being asked; its answer is not known.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use tomato_shared::cell::LatLng;
@@ -37,7 +38,7 @@ pub struct QuoteRequest {
 }
 
 /// The answer to a [`QuoteRequest`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct QuoteView {
     /// To be sent with the order.
     pub quote: String,

@@ -2,6 +2,7 @@
 //!
 //! One place decides who sees an address, a PIN or a telephone number, for HTTP and WebSocket alike.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tomato_shared::cell::LatLng;
 use tomato_shared::event::{CancelReason, Line, PaymentMethod, Price};
@@ -12,7 +13,7 @@ use tomato_shared::time::UnixMs;
 use super::model::{Address, By, Driver, Order, PaymentState, Restaurant, Stock};
 
 /// The body of an answer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Reply {
     /// An order as its reader may see it.
@@ -26,7 +27,7 @@ pub enum Reply {
 }
 
 /// An order.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OrderView {
     /// `ord_...`
     pub id: OrderId,
@@ -74,7 +75,7 @@ pub struct OrderView {
 }
 
 /// A restaurant within an order.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PlaceView {
     /// `rst_...`
     pub id: RestaurantId,
@@ -85,7 +86,7 @@ pub struct PlaceView {
 }
 
 /// The money within an order.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PaymentView {
     /// Card or cash.
     pub method: PaymentMethod,
@@ -94,7 +95,7 @@ pub struct PaymentView {
 }
 
 /// The driver's side within an order.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct DeliveryView {
     /// `del_...`
     pub id: DeliveryId,
@@ -112,7 +113,7 @@ pub struct DeliveryView {
 }
 
 /// An offer as its driver sees it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OfferView {
     /// `ofr_...`
     pub id: OfferId,
@@ -123,7 +124,7 @@ pub struct OfferView {
 }
 
 /// A driver as others see them.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct DriverCard {
     /// `drv_...`
     pub id: DriverId,
@@ -194,7 +195,7 @@ fn offer(order: &Order, viewer: By) -> Option<OfferView> {
 }
 
 /// A driver as they and operators see them.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct DriverView {
     /// `drv_...`
     pub id: DriverId,
@@ -228,7 +229,7 @@ pub fn driver(driver: &Driver) -> DriverView {
 }
 
 /// A restaurant with its menu.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct RestaurantView {
     /// `rst_...`
     pub id: RestaurantId,
@@ -249,7 +250,7 @@ pub struct RestaurantView {
 }
 
 /// A menu item.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct MenuItemView {
     /// `itm_...`
     pub id: ItemId,

@@ -6,7 +6,8 @@ use tomato_shared::id::{DriverId, RestaurantId};
 use crate::engine::model::{By, Order};
 
 /// What a live message is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "NewsName")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Name {
     /// Placed; the payment is awaited.

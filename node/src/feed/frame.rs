@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tomato_shared::cell::LatLng;
 use tomato_shared::id::OrderId;
@@ -59,16 +60,22 @@ pub struct Message {
     frames: [[OnceLock<Bytes>; 2]; 4],
 }
 
-#[derive(Serialize)]
-struct Frame<'a> {
+/// An event as one viewer hears of it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "News")]
+pub(crate) struct Frame<'a> {
     #[serde(rename = "type")]
     name: Name,
+    /// To be sent as `?after=` to go on from here.
     seq: u64,
     order_id: OrderId,
+    /// The order's version after it.
     version: u32,
     at: UnixMs,
+    /// Whether a device should make itself heard; absent for no.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     urgent: bool,
+    /// The order as the viewer may see it; absent where it has gone to another.
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<&'a OrderView>,
 }
@@ -168,8 +175,10 @@ pub struct Location {
     frames: [OnceLock<Bytes>; 2],
 }
 
-#[derive(Serialize)]
-struct LocationFrame {
+/// Where the driver of an order is, for its customer.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DriverLocation")]
+pub(crate) struct LocationFrame {
     #[serde(rename = "type")]
     name: &'static str,
     order_id: OrderId,

@@ -40,10 +40,21 @@ pub fn check(app: &App, access: Access, parts: &Parts) -> Result<Option<Caller>,
         Some(token) => token,
         None => query.then(|| in_query(parts)).flatten().ok_or_else(missing)?,
     };
+    identify(app, &token, roles).map(Some)
+}
+
+/// The caller of a public route, for those who send a token without need; anybody else is nobody.
+pub fn known(app: &App, parts: &Parts) -> Option<Caller> {
+    let token = bearer(parts).ok()??;
+    let anybody = [Role::Customer, Role::Restaurant, Role::Driver, Role::Operator];
+    identify(app, &token, &anybody).ok()
+}
+
+fn identify(app: &App, token: &str, roles: &[Role]) -> Result<Caller, Problem> {
     let now_s = app.clock.wall_seconds();
     let claims = app
         .verifier
-        .verify(&token, now_s)
+        .verify(token, now_s)
         .map_err(|fault| Problem::unauthorized(fault.code(), fault.to_string()))?;
     let region = app.policy.region.as_str();
     if !claims.covers(region) {
@@ -54,12 +65,12 @@ pub fn check(app: &App, access: Access, parts: &Parts) -> Result<Option<Caller>,
     }
     let by = by(&claims)
         .ok_or_else(|| Problem::unauthorized("token_subject_invalid", "the token's subject does not fit its role"))?;
-    Ok(Some(Caller {
+    Ok(Caller {
         by,
         role: claims.role,
         subject: claims.sub.clone(),
         expires_s: claims.exp,
-    }))
+    })
 }
 
 /// 401 without a token.

@@ -1,5 +1,5 @@
-//! What happens around every handler, in this order: length of the URI, token, region, role, body, then the handler under a
-//! deadline. Whatever comes of it leaves with the same headers, a panic included.
+//! What happens around every handler, in this order: load, length of the URI, token, region, role, the caller's budget,
+//! body, then the handler under a deadline. Whatever comes of it leaves with the same headers, a panic included.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -17,8 +17,9 @@ use tomato_shared::id::{Id, Kind};
 use tomato_shared::runtime::problem::Problem;
 
 use super::auth::{self, Caller};
+use super::rate::Standing;
 use super::table::{self, Access, Key, Route};
-use super::{App, error, idempotency, trace};
+use super::{App, error, idempotency, origin, trace};
 use crate::engine::command::Command;
 use crate::engine::model::By;
 use crate::writer::IdempotencyKey;
@@ -92,7 +93,8 @@ impl Call {
                     template: self.route.path,
                     params: &self.params,
                 };
-                Ok(Some(scope.key(given, &self.body)))
+                let condition = self.parts.headers.get(header::IF_MATCH).map(HeaderValue::as_bytes);
+                Ok(Some(scope.key(given, condition, &self.body)))
             }
         }
     }
@@ -114,8 +116,8 @@ pub fn ok<T: serde::Serialize>(value: &T) -> Result<Response, Problem> {
 
 /// Runs a route's handler.
 pub async fn run(app: Arc<App>, route: &'static Route, params: Option<RawPathParams>, request: Request) -> Response {
-    let stamp = Stamp::of(&request);
-    let work = AssertUnwindSafe(handle(app, route, params, request)).catch_unwind();
+    let mut stamp = Stamp::of(&app, &request);
+    let work = AssertUnwindSafe(handle(app, route, params, request, &mut stamp.standing)).catch_unwind();
     let result = Box::pin(work).await.unwrap_or_else(|_| {
         tracing::error!(request_id = stamp.request_id, path = route.path, "a handler panicked");
         Err(Problem::internal())
@@ -124,13 +126,19 @@ pub async fn run(app: Arc<App>, route: &'static Route, params: Option<RawPathPar
 }
 
 /// The answer where no route has the path.
-pub async fn no_route(_app: Arc<App>, request: Request) -> Response {
-    Stamp::of(&request).finish(Err(error::not_found()), false)
+pub async fn no_route(app: Arc<App>, request: Request) -> Response {
+    Stamp::of(&app, &request).finish(Err(error::not_found()), false)
 }
 
 /// The answer where the path has other methods.
-pub async fn wrong_method(_app: Arc<App>, request: Request, allow: &'static str) -> Response {
-    Stamp::of(&request).finish(Err(Problem::method_not_allowed(allow)), false)
+pub async fn wrong_method(app: Arc<App>, request: Request, allow: &'static str) -> Response {
+    let stamp = Stamp::of(&app, &request);
+    let (parts, _) = request.into_parts();
+    let result = match origin::preflight(&parts, &app.http, allow) {
+        Some(headers) => Ok((StatusCode::NO_CONTENT, HeaderMap::from_iter(headers)).into_response()),
+        None => Err(Problem::method_not_allowed(allow)),
+    };
+    stamp.finish(result, false)
 }
 
 async fn handle(
@@ -138,13 +146,29 @@ async fn handle(
     route: &'static Route,
     params: Option<RawPathParams>,
     request: Request,
+    standing: &mut Option<Standing>,
 ) -> Result<Response, Problem> {
+    // Held until there is an answer.
+    let place = app.shed.enter(route.class);
+    if place.is_none() && !route.is_probe() {
+        return Err(error::overloaded());
+    }
     let (parts, body) = request.into_parts();
     let length = parts.uri.path_and_query().map_or(0, |text| text.as_str().len());
     if length > URI_MAX {
         return Err(error::uri_too_long(URI_MAX));
     }
-    let caller = auth::check(&app, route.access, &parts)?;
+    let caller = auth::check(&app, route.access, &parts);
+    let payer = match &caller {
+        Ok(Some(caller)) => Some(caller.clone()),
+        Ok(None) => auth::known(&app, &parts),
+        Err(_) => None,
+    };
+    let address = origin::address(&parts, &app.http.trusted_proxies);
+    let paid = app.rates.pay(route, payer.as_ref(), address);
+    *standing = paid.clone().unwrap_or_else(Some);
+    paid.map_err(|standing| error::rate_limited(standing.reset_s))?;
+    let caller = caller?;
     let params = params.ok_or_else(|| error::invalid_path("path", "not UTF-8".into()))?;
     let params = params
         .iter()
@@ -171,7 +195,7 @@ async fn read_body(rule: table::Body, headers: &HeaderMap, body: Body) -> Result
     let (limit, optional) = match rule {
         table::Body::Ignored => return Ok(Bytes::new()),
         table::Body::Empty => (table::BODY_MAX, true),
-        table::Body::Json(limit) => (limit, false),
+        table::Body::Json { limit, .. } => (limit, false),
     };
     let declared = headers
         .get(header::CONTENT_LENGTH)
@@ -210,15 +234,21 @@ fn is_json(headers: &HeaderMap) -> bool {
 struct Stamp {
     request_id: String,
     path: String,
+    /// The site whose page may see the answer.
+    origin: Option<HeaderValue>,
+    /// What is left of the caller's budget.
+    standing: Option<Standing>,
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl Stamp {
-    fn of(request: &Request) -> Self {
+    fn of(app: &App, request: &Request) -> Self {
         Self {
             request_id: trace::request_id(request.headers()),
             path: request.uri().path().to_owned(),
+            origin: origin::allowed(request.headers(), &app.http).cloned(),
+            standing: None,
         }
     }
 
@@ -236,10 +266,15 @@ impl Stamp {
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             headers.insert(REQUEST_ID, id);
         }
+        if let Some(standing) = &self.standing {
+            standing.write(headers);
+        }
+        origin::open(self.origin.as_ref(), headers);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
-        headers.insert(header::CONTENT_SECURITY_POLICY, nothing);
+        // A page says itself what it needs.
+        headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(nothing);
         let cache = if public { "no-cache" } else { "no-store" };
         headers
             .entry(header::CACHE_CONTROL)

@@ -1,12 +1,14 @@
 //! Drivers: signed on, offered and delivering.
 
 use axum::response::Response;
+use garde::Validate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tomato_shared::id::{DeliveryId, DriverId, OrderId};
 use tomato_shared::runtime::problem::Problem;
 
 use super::call::{Call, ok};
-use super::input::{Faults, Input, NAME_CHARS};
+use super::input::{Input, NAME_MAX, PLAIN, Page, WORD};
 use super::orders::show;
 use super::{cursor, error};
 use crate::engine::command::Command;
@@ -14,45 +16,30 @@ use crate::engine::model::{By, Proof};
 use crate::engine::view::{self, DriverView, OrderView};
 use crate::store::reads;
 
-/// A telephone number, in characters.
-pub const PHONE_CHARS: std::ops::RangeInclusive<usize> = 1..=32;
-/// The reference of a picture or signature, in characters.
-pub const REFERENCE_CHARS: std::ops::RangeInclusive<usize> = 1..=500;
-/// The digits a customer says at the door, in characters.
-pub const PIN_CHARS: std::ops::RangeInclusive<usize> = 1..=8;
-/// Why a hand-over failed, in characters.
-pub const REASON_CHARS: std::ops::RangeInclusive<usize> = 1..=100;
-
-#[derive(Debug, Deserialize)]
+/// A driver as an operator writes them.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-struct DriverInput {
+pub struct DriverInput {
+    /// Shown to customers.
+    #[garde(length(chars, min = 1, max = NAME_MAX), pattern(PLAIN))]
     name: String,
+    /// To be called by customers.
+    #[garde(length(chars, min = 1, max = 32), pattern(PLAIN))]
     phone: String,
 }
 
-impl Input for DriverInput {
-    fn check(&self, faults: &mut Faults) {
-        faults.text("/name", &self.name, NAME_CHARS);
-        faults.text("/phone", &self.phone, PHONE_CHARS);
-    }
-}
+impl Input for DriverInput {}
 
 /// An operator writes a driver.
-pub async fn write(call: Call) -> Result<Response, Problem> {
+pub async fn write(call: Call, input: DriverInput) -> Result<Response, Problem> {
     let driver_id = call.id("drv")?;
-    let DriverInput { name, phone } = call.input()?;
+    let DriverInput { name, phone } = input;
     call.submit(Command::PutDriver { driver_id, name, phone }).await
-}
-
-#[derive(Serialize)]
-struct Drivers {
-    data: Vec<DriverView>,
-    next_cursor: Option<String>,
 }
 
 /// All drivers, by id.
 pub async fn list(call: Call) -> Result<Response, Problem> {
-    let query = call.query(&["cursor", "limit"])?;
+    let query = call.query()?;
     let (after, limit) = (query.cursor(cursor::id)?, query.limit()?);
     let page = call
         .app
@@ -60,16 +47,19 @@ pub async fn list(call: Call) -> Result<Response, Problem> {
         .read(move |connection| reads::drivers(connection, after, limit))
         .await;
     let page = page.map_err(error::from_read)?;
-    ok(&Drivers {
+    ok(&Page {
         data: page.rows.iter().map(view::driver).collect(),
         next_cursor: page.next.as_ref().map(cursor::of_id),
     })
 }
 
-#[derive(Serialize)]
-struct Me {
+/// A driver's own state.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Me {
     driver: DriverView,
+    /// Orders that they are asked to deliver.
     offers: Vec<OrderView>,
+    /// The order that they are bound to.
     delivery: Option<OrderView>,
 }
 
@@ -95,19 +85,20 @@ pub async fn me(call: Call) -> Result<Response, Problem> {
     })
 }
 
-#[derive(Debug, Deserialize)]
+/// On or off.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-struct StatusInput {
+#[garde(allow_unvalidated)]
+pub struct StatusInput {
+    /// Whether the driver takes offers.
     online: bool,
 }
 
-impl Input for StatusInput {
-    fn check(&self, _faults: &mut Faults) {}
-}
+impl Input for StatusInput {}
 
 /// Signs on or off.
-pub async fn status(call: Call) -> Result<Response, Problem> {
-    let StatusInput { online } = call.input()?;
+pub async fn status(call: Call, input: StatusInput) -> Result<Response, Problem> {
+    let StatusInput { online } = input;
     let driver_id = own(&call)?;
     call.submit(Command::SetOnline { driver_id, online }).await
 }
@@ -136,51 +127,73 @@ pub async fn pick_up(call: Call) -> Result<Response, Problem> {
     call.submit(Command::PickUp(id)).await
 }
 
-#[derive(Debug, Deserialize)]
+/// What shows that an order was handed over.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-struct CompleteInput {
-    proof: Proof,
+pub struct CompleteInput {
+    /// A PIN, a picture or a signature.
+    #[garde(dive)]
+    proof: ProofInput,
 }
 
-impl Input for CompleteInput {
-    fn check(&self, faults: &mut Faults) {
-        match &self.proof {
-            Proof::Pin { pin } => faults.text("/proof/pin", pin, PIN_CHARS),
-            Proof::Photo { reference } | Proof::Signature { reference } => {
-                faults.text("/proof/reference", reference, REFERENCE_CHARS);
-            }
+impl Input for CompleteInput {}
+
+/// What a driver shows.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ProofInput {
+    /// The digits that the customer says at the door.
+    Pin {
+        /// Compared with the order's.
+        #[garde(length(chars, min = 1, max = 8), pattern(PLAIN))]
+        pin: String,
+    },
+    /// A picture, by reference; never fetched.
+    Photo {
+        /// Where the app has put it.
+        #[garde(length(chars, min = 1, max = 500), pattern(PLAIN))]
+        reference: String,
+    },
+    /// A signature, by reference; never fetched.
+    Signature {
+        /// Where the app has put it.
+        #[garde(length(chars, min = 1, max = 500), pattern(PLAIN))]
+        reference: String,
+    },
+}
+
+impl From<ProofInput> for Proof {
+    fn from(input: ProofInput) -> Self {
+        match input {
+            ProofInput::Pin { pin } => Self::Pin { pin },
+            ProofInput::Photo { reference } => Self::Photo { reference },
+            ProofInput::Signature { reference } => Self::Signature { reference },
         }
     }
 }
 
 /// Handed over.
-pub async fn complete(call: Call) -> Result<Response, Problem> {
+pub async fn complete(call: Call, input: CompleteInput) -> Result<Response, Problem> {
     let order_id = delivery(&call)?;
-    let CompleteInput { proof } = call.input()?;
+    let proof = input.proof.into();
     call.submit(Command::Complete { order_id, proof }).await
 }
 
-#[derive(Debug, Deserialize)]
+/// Why an order could not be handed over.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-struct FailInput {
+pub struct FailInput {
+    /// Such as `customer_absent`. It becomes part of an event that leaves the region.
+    #[garde(length(chars, min = 1, max = 100), pattern(WORD))]
     reason: String,
 }
 
-impl Input for FailInput {
-    fn check(&self, faults: &mut Faults) {
-        faults.text("/reason", &self.reason, REASON_CHARS);
-        // It becomes part of an event that leaves the region, so it is a word of a program and no room for a name.
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        if !self.reason.bytes().all(plain) {
-            faults.add("/reason", "must be a word of a-z, 0-9 and _, as in customer_absent");
-        }
-    }
-}
+impl Input for FailInput {}
 
 /// Could not be handed over.
-pub async fn fail(call: Call) -> Result<Response, Problem> {
+pub async fn fail(call: Call, input: FailInput) -> Result<Response, Problem> {
     let order_id = delivery(&call)?;
-    let FailInput { reason } = call.input()?;
+    let FailInput { reason } = input;
     call.submit(Command::FailDelivery { order_id, reason }).await
 }
 

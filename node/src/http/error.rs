@@ -118,6 +118,12 @@ pub fn uri_too_long(limit: usize) -> Problem {
     .detail(format!("the limit is {limit} bytes"))
 }
 
+/// 429 for one who has sent too much of late.
+pub fn rate_limited(retry_after_s: u32) -> Problem {
+    let title = "You have sent too many requests; wait, and try again.";
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", title).retry_after(retry_after_s.max(1))
+}
+
 /// 429 for one who has too many of something open.
 pub fn too_many(code: &'static str, title: &'static str) -> Problem {
     Problem::new(StatusCode::TOO_MANY_REQUESTS, code, title).retry_after(jitter(5, 15))

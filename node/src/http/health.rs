@@ -3,6 +3,7 @@
 use axum::body::Bytes;
 use axum::response::Response;
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tomato_shared::cell::RegionId;
 use tomato_shared::runtime::problem::Problem;
@@ -12,15 +13,18 @@ use super::call::{Call, json, ok};
 use super::error;
 use crate::store::reads;
 
-#[derive(Serialize)]
-struct Health {
+/// How a node is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Health {
+    /// `ok` or `unready`.
     status: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     checks: Vec<Check>,
 }
 
-#[derive(Serialize)]
-struct Check {
+/// Something that was looked at.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Check {
     name: &'static str,
     ok: bool,
     /// Whether the node is unready without it; the hub and the broker never are, as a city works without them.
@@ -29,12 +33,23 @@ struct Check {
     detail: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Version<'a> {
+/// What runs here.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Version {
     version: &'static str,
-    region: &'a RegionId,
+    region: RegionId,
+    /// Region time.
     now: UnixMs,
+    /// How much faster than real time it runs; 1 but in simulations.
     clock_rate: f64,
+}
+
+/// Public keys: RFC 7517.
+#[derive(Debug, JsonSchema)]
+#[schemars(inline)]
+pub struct Jwks {
+    #[expect(dead_code, reason = "only its schema is used; the keys are kept as text")]
+    keys: Vec<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// The process answers; nothing else is looked at.
@@ -47,7 +62,7 @@ pub async fn live(_call: Call) -> Result<Response, Problem> {
 
 /// Whether orders can be taken: the writer runs and the file can be read. `verbose` lists what was looked at.
 pub async fn ready(call: Call) -> Result<Response, Problem> {
-    let verbose = call.query(&["verbose"])?.text("verbose").is_some();
+    let verbose = call.query()?.text("verbose").is_some();
     let file = call.app.reads.read(reads::head_seq).await;
     let published = call.app.published.load(std::sync::atomic::Ordering::Relaxed);
     let head = call.app.head.borrow().seq;
@@ -89,7 +104,7 @@ pub async fn ready(call: Call) -> Result<Response, Problem> {
 pub async fn version(call: Call) -> Result<Response, Problem> {
     ok(&Version {
         version: env!("CARGO_PKG_VERSION"),
-        region: &call.app.policy.region,
+        region: call.app.policy.region.clone(),
         now: call.app.clock.now(),
         clock_rate: call.app.clock.rate(),
     })

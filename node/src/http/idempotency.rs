@@ -27,7 +27,9 @@ pub struct Scope<'a> {
 
 impl Scope<'_> {
     /// The key as it is stored, with the fingerprint that tells a repetition from another request.
-    pub fn key(&self, client_key: &str, body: &[u8]) -> IdempotencyKey {
+    ///
+    /// `condition`: the `If-Match` header; the same body over another version is another request.
+    pub fn key(&self, client_key: &str, condition: Option<&[u8]>, body: &[u8]) -> IdempotencyKey {
         let mut hash = Sha256::new();
         let params = self
             .params
@@ -41,9 +43,21 @@ impl Scope<'_> {
         }
         IdempotencyKey {
             key: first_16(&hash.finalize()),
-            fingerprint: first_16(&Sha256::digest(body)),
+            fingerprint: fingerprint(condition, body),
         }
     }
+}
+
+fn fingerprint(condition: Option<&[u8]>, body: &[u8]) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    if let Some(condition) = condition {
+        // No JSON begins with a zero byte, so that this cannot be a body without a condition.
+        hash.update([0]);
+        hash.update((condition.len() as u64).to_be_bytes());
+        hash.update(condition);
+    }
+    hash.update(body);
+    first_16(&hash.finalize())
 }
 
 /// The client's key: 1 to 255 visible ASCII characters in one of [`HEADERS`].
@@ -94,7 +108,7 @@ mod tests {
             template,
             params: &[("ord".into(), param.into())],
         };
-        scope.key(client_key, body.as_bytes())
+        scope.key(client_key, None, body.as_bytes())
     }
 
     #[test]
@@ -112,6 +126,15 @@ mod tests {
         let other_body = key("customer usr_1", "/a/{ord}", "1", "k", "{ }");
         assert_eq!(other_body.key, first.key);
         assert_ne!(other_body.fingerprint, first.fingerprint);
+    }
+
+    #[test]
+    fn another_condition_is_another_request() {
+        let conditions = [None, Some(&b"\"1\""[..]), Some(b"\"2\""), Some(b"")];
+        let prints = conditions.map(|condition| fingerprint(condition, b"{}"));
+        for (at, print) in prints.iter().enumerate() {
+            assert!(!prints[..at].contains(print), "{at}");
+        }
     }
 
     #[test]

@@ -1,16 +1,20 @@
 //! Reading bodies, strictly, with every fault named by its place.
 
 use std::fmt::Display;
-use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 
-use serde::Deserialize;
+use garde::Validate;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use serde_path_to_error::{Path, Segment};
 use tomato_shared::cell::LatLng;
 use tomato_shared::runtime::problem::Problem;
 
 use super::call::Call;
-use super::error;
+use super::table::BODY_MAX;
+use super::{error, openapi, shape};
 use crate::engine::model::Address;
 
 /// Faults told at once; a body can hold more, but nobody reads them.
@@ -18,22 +22,57 @@ const FAULTS_MAX: usize = 20;
 /// Longest fault text; serde quotes what it did not understand.
 pub(super) const FAULT_CHARS_MAX: usize = 200;
 
-/// Names of restaurants, items, headings and people, in characters.
-pub const NAME_CHARS: RangeInclusive<usize> = 1..=200;
-/// The line of an address, in characters.
-pub const ADDRESS_LINE_CHARS: RangeInclusive<usize> = 1..=300;
-/// A note to the driver, in characters.
-pub const NOTE_CHARS: RangeInclusive<usize> = 0..=500;
-/// A tip, in minor units.
-pub const TIP_MINOR: RangeInclusive<i64> = 0..=10_000_000;
+/// A name of a restaurant, an item or a person, in characters.
+pub const NAME_MAX: usize = 200;
+/// The largest tip, in minor units.
+pub const TIP_MAX_MINOR: i64 = 10_000_000;
 
-/// A body that says what it wants beyond its types.
-pub trait Input: DeserializeOwned {
-    /// Whether it is a list and not an object.
-    const LIST: bool = false;
+/// A body. Its limits are `#[garde(..)]` attributes, which the check and the schema both read.
+pub trait Input: DeserializeOwned + JsonSchema + Validate<Context = ()> {
+    /// Largest body.
+    const BYTES_MAX: usize = BODY_MAX;
 
-    /// Adds a fault for each part that is out of bounds.
-    fn check(&self, faults: &mut Faults);
+    /// Adds a fault for what no single part shows.
+    fn check(&self, _faults: &mut Faults) {}
+}
+
+/// A rule for texts: its pattern as the schema has it, and the check.
+#[derive(Debug)]
+pub struct Rule {
+    pattern: &'static str,
+    holds: fn(&str) -> bool,
+}
+
+/// No control characters but line feeds.
+pub static PLAIN: Rule = Rule {
+    pattern: r"^[^\x00-\x09\x0B-\x1F\x7F-\x9F]*$",
+    holds: |text| !text.chars().any(|letter| letter.is_control() && letter != '\n'),
+};
+/// A word of a program, with no room for a person's name.
+pub static WORD: Rule = Rule {
+    pattern: "^[a-z0-9_]*$",
+    holds: |text| {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        text.bytes().all(plain)
+    },
+};
+
+impl garde::rules::AsStr for Rule {
+    fn as_str(&self) -> &str {
+        self.pattern
+    }
+}
+
+impl garde::rules::pattern::Matcher for Rule {
+    fn is_match(&self, text: &str) -> bool {
+        (self.holds)(text)
+    }
+}
+
+impl Display for Rule {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.pattern)
+    }
 }
 
 /// What is wrong with a body.
@@ -48,39 +87,25 @@ impl Faults {
         }
     }
 
-    /// A number within bounds.
-    pub fn range<T: PartialOrd + Display>(&mut self, pointer: impl Into<String>, value: T, bounds: RangeInclusive<T>) {
-        if !bounds.contains(&value) {
-            self.add(pointer, format!("must be from {} to {}", bounds.start(), bounds.end()));
-        }
-    }
-
-    /// A list of a bounded length.
-    pub fn count(&mut self, pointer: impl Into<String>, count: usize, bounds: RangeInclusive<usize>) {
-        if !bounds.contains(&count) {
-            self.add(
-                pointer,
-                format!("must have {} to {} entries", bounds.start(), bounds.end()),
-            );
-        }
-    }
-
-    /// A text of a bounded length, in characters, without control characters.
-    pub fn text(&mut self, pointer: impl Into<String>, text: &str, bounds: RangeInclusive<usize>) {
-        if !bounds.contains(&text.chars().count()) {
-            self.add(
-                pointer,
-                format!("must have {} to {} characters", bounds.start(), bounds.end()),
-            );
-        } else if text.chars().any(|letter| letter.is_control() && letter != '\n') {
-            self.add(pointer, "must not have control characters");
-        }
-    }
-
     /// Something that must not be there.
     pub fn absent<T>(&mut self, pointer: impl Into<String>, value: Option<&T>, reason: &str) {
         if value.is_some() {
             self.add(pointer, format!("must be absent {reason}"));
+        }
+    }
+
+    /// Everything that is out of its limits.
+    fn limits<T: Input>(&mut self, input: &T) {
+        let Err(report) = input.validate() else { return };
+        for (path, fault) in report.iter() {
+            // Paths are field names and indices, `items[0].quantity`; no field has a dot or bracket in its name.
+            let path = path.to_string().replace(['.', '['], "/").replace(']', "");
+            let pointer = if path.is_empty() || path.starts_with('/') {
+                path
+            } else {
+                format!("/{path}")
+            };
+            self.add(pointer, fault.message());
         }
     }
 
@@ -100,8 +125,9 @@ impl Faults {
 impl Call {
     /// The body.
     pub fn input<T: Input>(&self) -> Result<T, Problem> {
-        let input: T = read(&self.body, T::LIST)?;
+        let input: T = read(&self.body, openapi::body_of(self.route))?;
         let mut faults = Faults::default();
+        faults.limits(&input);
         input.check(&mut faults);
         faults.into_problem().map_or(Ok(input), Err)
     }
@@ -112,12 +138,15 @@ pub fn empty(body: &[u8]) -> Result<(), Problem> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Empty {}
-    read(body, false).map(|Empty {}| ())
+    static OBJECT: LazyLock<Value> = LazyLock::new(|| json!({"type": "object"}));
+    read(body, Some(&OBJECT)).map(|Empty {}| ())
 }
 
-fn read<T: DeserializeOwned>(body: &[u8], list: bool) -> Result<T, Problem> {
-    // serde would take the fields of an object from a list, too, by their position.
-    if !list && body.trim_ascii_start().first() == Some(&b'[') {
+/// `schema`: where lists may stand.
+fn read<T: DeserializeOwned>(body: &[u8], schema: Option<&Value>) -> Result<T, Problem> {
+    // Asked first of the whole, as the faults of an object that is read from a list help nobody.
+    let list = body.trim_ascii_start().first() == Some(&b'[');
+    if schema.is_some_and(|schema| list && shape::stray_list(schema, &json!([])).is_some()) {
         return Err(error::invalid_body().at("", "want an object"));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
@@ -132,7 +161,13 @@ fn read<T: DeserializeOwned>(body: &[u8], list: bool) -> Result<T, Problem> {
     })?;
     json.end()
         .map_err(|fault| error::invalid_body().at("", fault.to_string()))?;
-    Ok(value)
+    // Most bodies have no list at all and need no second look.
+    let schema = schema.filter(|_| body.contains(&b'['));
+    let stray = schema.and_then(|schema| shape::stray_list(schema, &serde_json::from_slice(body).ok()?));
+    match stray {
+        Some(pointer) => Err(error::invalid_body().at(pointer, "want an object")),
+        None => Ok(value),
+    }
 }
 
 fn pointer(path: &Path) -> String {
@@ -140,7 +175,7 @@ fn pointer(path: &Path) -> String {
     for segment in path {
         match segment {
             Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-            Segment::Map { key } => pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
+            Segment::Map { key } => pointer.push_str(&format!("/{}", shape::escape(key))),
             Segment::Enum { .. } | Segment::Unknown => {}
         }
     }
@@ -148,21 +183,19 @@ fn pointer(path: &Path) -> String {
 }
 
 /// Where an order goes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct AddressInput {
+    /// The door.
+    #[garde(skip)]
     place: LatLng,
+    /// Street, house, floor.
+    #[garde(length(chars, min = 1, max = 300), pattern(PLAIN))]
     line: String,
+    /// What the driver should know.
     #[serde(default)]
+    #[garde(length(chars, max = 500), pattern(PLAIN))]
     note: String,
-}
-
-impl AddressInput {
-    /// Adds its faults under `/deliver_to`.
-    pub fn check(&self, faults: &mut Faults) {
-        faults.text("/deliver_to/line", &self.line, ADDRESS_LINE_CHARS);
-        faults.text("/deliver_to/note", &self.note, NOTE_CHARS);
-    }
 }
 
 impl From<AddressInput> for Address {
@@ -173,6 +206,16 @@ impl From<AddressInput> for Address {
             note: input.note,
         }
     }
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
+pub struct Page<T> {
+    /// The rows.
+    pub data: Vec<T>,
+    /// To be sent as `cursor` for what follows; `null` on the last page.
+    pub next_cursor: Option<String>,
 }
 
 #[cfg(test)]
@@ -188,7 +231,7 @@ mod tests {
             list: Vec<LatLng>,
         }
         let at = |body: &str| {
-            read::<Outer>(body.as_bytes(), false).unwrap_err().body().errors[0]
+            read::<Outer>(body.as_bytes(), None).unwrap_err().body().errors[0]
                 .pointer
                 .clone()
                 .unwrap()
@@ -197,5 +240,20 @@ mod tests {
         assert_eq!(at(r#"{"list":[],"a/b~":1}"#), "/a~1b~0");
         assert_eq!(at(r#"{"list":[]} x"#), "");
         assert_eq!(at(""), "");
+    }
+
+    #[test]
+    fn rules_are_their_patterns() {
+        for rule in [&PLAIN, &WORD] {
+            let schema = json!({"pattern": rule.pattern});
+            for letter in ('\0'..='\u{ff}').chain(['\u{2028}', '\u{1f600}']) {
+                let text = format!("a{letter}b");
+                assert_eq!(
+                    (rule.holds)(&text),
+                    jsonschema::is_valid(&schema, &json!(text)),
+                    "{text:?} {rule}"
+                );
+            }
+        }
     }
 }

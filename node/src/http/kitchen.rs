@@ -1,6 +1,8 @@
 //! What a restaurant does with an order: take it on, refuse it, have it ready.
 
 use axum::response::Response;
+use garde::Validate;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tomato_shared::id::{OrderId, RestaurantId};
 use tomato_shared::runtime::problem::Problem;
@@ -8,29 +10,24 @@ use tomato_shared::time::DurationMs;
 
 use super::call::Call;
 use super::error;
-use super::input::{Faults, Input};
+use super::input::Input;
 use super::orders::visible;
 use crate::engine::command::Command;
 use crate::engine::model::By;
 
-/// When an accepted order will be ready, in minutes.
-pub const READY_IN_MIN: std::ops::RangeInclusive<i64> = 1..=180;
-
-#[derive(Debug, Deserialize)]
+/// What a restaurant says when it takes an order on.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-struct AcceptInput {
+pub struct AcceptInput {
+    /// When the order will be ready, in minutes from now.
+    #[garde(range(min = 1, max = 180))]
     ready_in_min: i64,
 }
 
-impl Input for AcceptInput {
-    fn check(&self, faults: &mut Faults) {
-        faults.range("/ready_in_min", self.ready_in_min, READY_IN_MIN);
-    }
-}
+impl Input for AcceptInput {}
 
 /// The restaurant takes an order on.
-pub async fn accept(call: Call) -> Result<Response, Problem> {
-    let input: AcceptInput = call.input()?;
+pub async fn accept(call: Call, input: AcceptInput) -> Result<Response, Problem> {
     let order_id = kitchen_order(&call).await?;
     let ready_in = DurationMs::from_mins(input.ready_in_min);
     call.submit(Command::AcceptOrder { order_id, ready_in }).await

@@ -15,8 +15,9 @@ use http::StatusCode;
 use tomato_shared::runtime::problem::Problem;
 
 use super::call::Call;
-use super::error;
+use super::{error, origin};
 use crate::feed::frame::Encoding;
+pub(crate) use session::Control;
 use session::Session;
 pub use sockets::Sockets;
 
@@ -28,8 +29,6 @@ pub const SILENT_BEATS: u32 = 3;
 pub const SEND_WITHIN: Duration = Duration::from_secs(10);
 /// Largest frame from a client.
 pub const FRAME_MAX: usize = 4 * 1024;
-/// Frames from a client per second, pongs included.
-pub const FRAMES_PER_SECOND: u32 = 10;
 /// Sockets of one principal.
 pub const SOCKETS_MAX: usize = 5;
 
@@ -37,7 +36,8 @@ const PROTOCOLS: [(&str, Encoding); 2] = [("json", Encoding::Json), ("msgpack", 
 
 /// Upgrades to a WebSocket.
 pub async fn open(mut call: Call) -> Result<Response, Problem> {
-    let query = call.query(&["after", "access_token"])?;
+    origin::check_socket(&call.parts.headers, &call.app.http, &call.app.public_url)?;
+    let query = call.query()?;
     let after = query.get("after", "the seq of a message")?;
     let caller = call.caller()?.clone();
     let upgrade = WebSocketUpgrade::from_request_parts(&mut call.parts, &()).await;

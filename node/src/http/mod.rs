@@ -4,17 +4,21 @@
 //! |---|---|
 //! | [`table`] | every route, once: method, path, class, who may call, handler |
 //! | [`call`] | what happens around each handler: limits, token, body, deadline, panics, headers |
+//! | [`shed`] [`rate`] [`origin`] | what is refused under load, from whom, and from which sites' pages |
 //! | [`auth`] [`idempotency`] [`trace`] | who calls; which call it repeats; which trace it belongs to |
-//! | [`input`] [`query`] [`cursor`] [`error`] | bodies and parameters read strictly; pages; problems |
+//! | [`input`] [`shape`] [`query`] [`cursor`] [`error`] | bodies and parameters read strictly; pages; problems |
+//! | [`openapi`] [`asyncapi`] [`docs`] | what the table says, and what is sent unasked, as documents; a page of it |
 //! | [`orders`] [`kitchen`] [`quotes`] [`restaurants`] [`drivers`] [`positions`] [`operators`] [`health`] | handlers |
 //! | [`live`] | the WebSocket |
 //!
 //! Handlers know routes and JSON; they decide nothing. A command goes to the writer, whose answer is passed on byte for
 //! byte; a read goes to the pool of readers and is shown through `engine::view`, like everything else.
 
+pub mod asyncapi;
 pub mod auth;
 pub mod call;
 pub mod cursor;
+pub mod docs;
 pub mod drivers;
 pub mod error;
 pub mod health;
@@ -22,12 +26,17 @@ pub mod idempotency;
 pub mod input;
 pub mod kitchen;
 pub mod live;
+pub mod openapi;
 pub mod operators;
 pub mod orders;
+pub mod origin;
 pub mod positions;
 pub mod query;
 pub mod quotes;
+pub mod rate;
 pub mod restaurants;
+pub mod shape;
+pub mod shed;
 pub mod table;
 pub mod trace;
 
@@ -43,6 +52,7 @@ use tomato_shared::runtime::jwt::Verifier;
 use tomato_shared::runtime::shutdown::StopSignal;
 
 use crate::clock::Clock;
+use crate::config::HttpConfig;
 use crate::engine::city::Catalogue;
 use crate::engine::policy::Policy;
 use crate::feed::Feed;
@@ -76,8 +86,8 @@ pub struct Parts {
     pub jwks: String,
     /// The region's file, opened for reading.
     pub path: PathBuf,
-    /// How many connections read it.
-    pub readers: usize,
+    /// Limits of requests and callers.
+    pub http: HttpConfig,
     /// Where apps reach this node.
     pub public_url: String,
     /// Ends the sockets when the process stops.
@@ -89,6 +99,8 @@ pub struct App {
     pub(crate) parts: Parts,
     pub(crate) reads: Pool,
     pub(crate) sockets: live::Sockets,
+    pub(crate) shed: shed::Shed,
+    pub(crate) rates: rate::Rates,
 }
 
 impl App {
@@ -97,12 +109,23 @@ impl App {
     /// # Errors
     /// Where the region's file cannot be opened.
     pub fn new(parts: Parts) -> Result<Self, StoreError> {
-        let reads = Pool::open(&parts.path, parts.readers)?;
+        let reads = Pool::open(&parts.path, parts.http.readers)?;
         Ok(Self {
+            shed: shed::Shed::new(parts.http.concurrent_max),
+            rates: rate::Rates::new(&parts.http.rate),
             parts,
             reads,
             sockets: live::Sockets::default(),
         })
+    }
+
+    /// Keeps what is remembered of callers small, until the process stops.
+    ///
+    /// # Errors
+    /// Never.
+    pub async fn sweep(self: Arc<Self>, stop: StopSignal) -> Result<(), std::convert::Infallible> {
+        self.rates.sweep(stop).await;
+        Ok(())
     }
 
     /// Every restaurant, as of the newest commit.

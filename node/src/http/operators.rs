@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tomato_shared::cell::RegionId;
 use tomato_shared::money::Currency;
@@ -13,9 +14,11 @@ use super::call::{Call, ok};
 use super::error;
 use crate::store::reads;
 
-#[derive(Serialize)]
-struct Overview<'a> {
-    region: &'a RegionId,
+/// The region in numbers, from its first day on.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Overview {
+    region: RegionId,
+    /// Region time.
     now: UnixMs,
     placed: u64,
     delivered: u64,
@@ -30,10 +33,14 @@ struct Overview<'a> {
     outbox: Outbox,
 }
 
-#[derive(Serialize)]
-struct Outbox {
+/// How far the region's events have come.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Outbox {
+    /// Newest event.
     head_seq: u64,
+    /// Newest event that the region's stream has.
     published_seq: u64,
+    /// Newest event that the hub has.
     watermark_seq: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_unsynced_at: Option<UnixMs>,
@@ -50,7 +57,7 @@ pub async fn overview(call: Call) -> Result<Response, Problem> {
     let oldest_unsynced_at = oldest.map_err(error::from_read)?;
     let counts = app.feed.totals();
     ok(&Overview {
-        region: &app.policy.region,
+        region: app.policy.region.clone(),
         now: app.clock.now(),
         placed: counts.placed,
         delivered: counts.delivered,

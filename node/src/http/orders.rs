@@ -1,7 +1,9 @@
 //! Orders: placed, read, listed, given up.
 
 use axum::response::Response;
+use garde::Validate;
 use http::{HeaderValue, StatusCode, header};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tomato_shared::event::{Actor, Event, PaymentMethod};
@@ -11,10 +13,10 @@ use tomato_shared::runtime::problem::Problem;
 use tomato_shared::time::UnixMs;
 
 use super::call::{Call, ok};
-use super::input::{AddressInput, Faults, Input, TIP_MINOR};
+use super::input::{AddressInput, Faults, Input, PLAIN, Page, TIP_MAX_MINOR};
 use super::kitchen::own_restaurant;
 use super::query::fault;
-use super::quotes::{ItemInput, check_items, pairs};
+use super::quotes::{ItemInput, LINES_MAX, pairs};
 use super::{cursor, error};
 use crate::engine::command::{Command, PlaceOrder};
 use crate::engine::model::By;
@@ -22,59 +24,62 @@ use crate::engine::view::{self, OrderView};
 use crate::feed::audience;
 use crate::store::reads::{self, OrderQuery, OrderRow, Scope};
 
-/// A signed quote, in bytes: 50 lines with long names fit.
-pub const QUOTE_BYTES: std::ops::RangeInclusive<usize> = 1..=60_000;
-/// An app's token of a card, in characters.
-pub const CARD_CHARS: std::ops::RangeInclusive<usize> = 1..=200;
 /// The card of a client that names none.
 const CARD_DEFAULT: &str = "card_ok";
 
-#[derive(Debug, Deserialize)]
+/// An order as a customer asks for it: with a quote, or with items.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-struct PlaceInput {
+pub struct PlaceInput {
+    /// A quote of this region; restaurant, items and tip are in it. 50 lines with long names fit.
     #[serde(default)]
+    #[garde(length(chars, min = 1, max = 60_000))]
     quote: Option<String>,
+    /// The restaurant; without it the nearest that has everything.
     #[serde(default)]
+    #[garde(skip)]
     restaurant_id: Option<RestaurantId>,
+    /// What and how many.
     #[serde(default)]
+    #[garde(length(min = 1, max = LINES_MAX), dive)]
     items: Option<Vec<ItemInput>>,
+    /// Where to.
+    #[garde(dive)]
     deliver_to: AddressInput,
+    /// How it is paid.
+    #[garde(dive)]
     payment: PaymentInput,
+    /// For the driver, in minor units.
     #[serde(default)]
+    #[garde(range(min = 0, max = TIP_MAX_MINOR))]
     tip_minor: Option<i64>,
 }
 
-#[derive(Debug, Deserialize)]
+/// How an order is paid.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-struct PaymentInput {
+pub struct PaymentInput {
+    /// Card or cash.
+    #[garde(skip)]
     method: PaymentMethod,
+    /// The app's token of the card; not for cash.
     #[serde(default)]
+    #[garde(length(chars, min = 1, max = 200), pattern(PLAIN))]
     card: Option<String>,
 }
 
 impl Input for PlaceInput {
     fn check(&self, faults: &mut Faults) {
-        self.deliver_to.check(faults);
-        match (&self.quote, &self.items) {
-            (Some(quote), _) => {
-                if !QUOTE_BYTES.contains(&quote.len()) {
-                    faults.add("/quote", "is not a quote of this region");
-                }
-                let reason = "beside a quote, which says it";
-                faults.absent("/restaurant_id", self.restaurant_id.as_ref(), reason);
-                faults.absent("/items", self.items.as_ref(), reason);
-                faults.absent("/tip_minor", self.tip_minor.as_ref(), reason);
-            }
-            (None, Some(items)) => check_items(items, faults),
-            (None, None) => faults.add("/items", "is missing; give items, or a quote"),
+        if self.quote.is_some() {
+            let reason = "beside a quote, which says it";
+            faults.absent("/restaurant_id", self.restaurant_id.as_ref(), reason);
+            faults.absent("/items", self.items.as_ref(), reason);
+            faults.absent("/tip_minor", self.tip_minor.as_ref(), reason);
+        } else if self.items.is_none() {
+            faults.add("/items", "is missing; give items, or a quote");
         }
-        faults.range("/tip_minor", self.tip_minor.unwrap_or(0), TIP_MINOR);
-        match self.payment.method {
-            PaymentMethod::Card => {
-                let card = self.payment.card.as_deref().unwrap_or(CARD_DEFAULT);
-                faults.text("/payment/card", card, CARD_CHARS);
-            }
-            PaymentMethod::Cash => faults.absent("/payment/card", self.payment.card.as_ref(), "for cash"),
+        if self.payment.method == PaymentMethod::Cash {
+            faults.absent("/payment/card", self.payment.card.as_ref(), "for cash");
         }
     }
 }
@@ -98,8 +103,7 @@ impl From<PlaceInput> for PlaceOrder {
 }
 
 /// Places an order; the same key again gives the same order and the same bytes.
-pub async fn place(call: Call) -> Result<Response, Problem> {
-    let input: PlaceInput = call.input()?;
+pub async fn place(call: Call, input: PlaceInput) -> Result<Response, Problem> {
     let mut response = call.submit(Command::PlaceOrder(Box::new(input.into()))).await?;
     if response.status() == StatusCode::CREATED {
         let (parts, body) = response.into_parts();
@@ -132,19 +136,26 @@ pub async fn read(call: Call) -> Result<Response, Problem> {
     ok(&show(&row, by))
 }
 
-#[derive(Serialize)]
-struct EventView {
+/// Something that happened to an order.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct EventView {
+    /// The order's version after it.
     version: u32,
+    /// `order.created`
     #[serde(rename = "type")]
     kind: &'static str,
+    /// When.
     at: UnixMs,
+    /// Whose doing it was.
     by: Actor,
+    /// What the event says; see the event of that type in /asyncapi.json.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     data: Box<RawValue>,
 }
 
 /// What happened to an order after a version, as far as the caller hears of it.
 pub async fn events(call: Call) -> Result<Response, Problem> {
-    let after = call.query(&["after"])?.get("after", "a version as in 3")?.unwrap_or(0);
+    let after = call.query()?.get("after", "a version as in 3")?.unwrap_or(0);
     let (row, by) = visible(&call).await?;
     let id = row.order.id;
     let found = call
@@ -168,15 +179,11 @@ pub async fn events(call: Call) -> Result<Response, Problem> {
     ok(&List { data })
 }
 
-#[derive(Serialize)]
-struct List<T> {
+/// A list that is told as a whole.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "{T}List")]
+pub struct List<T> {
     data: Vec<T>,
-}
-
-#[derive(Serialize)]
-struct PageView<T> {
-    data: Vec<T>,
-    next_cursor: Option<String>,
 }
 
 /// A customer's own orders, or all of them for an operator, newest first.
@@ -197,7 +204,7 @@ pub async fn of_restaurant(call: Call) -> Result<Response, Problem> {
 }
 
 async fn page(call: &Call, scope: Scope, by: By) -> Result<Response, Problem> {
-    let query = call.query(&["state", "cursor", "limit"])?;
+    let query = call.query()?;
     let query = OrderQuery {
         scope,
         states: states(query.text("state"))?,
@@ -210,7 +217,7 @@ async fn page(call: &Call, scope: Scope, by: By) -> Result<Response, Problem> {
         .read(move |connection| reads::orders(connection, &query))
         .await;
     let page = page.map_err(error::from_read)?;
-    ok(&PageView {
+    ok(&Page {
         data: page.rows.iter().map(|row| show(row, by)).collect(),
         next_cursor: page.next.as_ref().map(cursor::of_id),
     })

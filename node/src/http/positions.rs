@@ -1,7 +1,9 @@
 //! Where drivers are. Not commands: positions are kept in memory.
 
 use axum::response::{IntoResponse as _, Response};
+use garde::Validate;
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tomato_shared::cell::LatLng;
 use tomato_shared::id::DriverId;
@@ -12,47 +14,40 @@ use tomato_shared::time::UnixMs;
 use super::call::{Call, ok};
 use super::drivers::own;
 use super::error;
-use super::input::{Faults, Input};
+use super::input::Input;
 use crate::engine::model::By;
 use crate::fleet::{Duty, Fix, Reported};
 
-/// Positions of one request.
-pub const FIXES: std::ops::RangeInclusive<usize> = 1..=100;
-
-#[derive(Debug, Deserialize)]
+/// Positions, oldest first.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(transparent)]
-struct FixesInput(Vec<FixInput>);
+#[garde(transparent)]
+pub struct FixesInput(#[garde(length(min = 1, max = 100), dive)] Vec<FixInput>);
 
-#[derive(Debug, Deserialize)]
+/// A position of a device.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-struct FixInput {
+pub struct FixInput {
+    /// Degrees north.
+    #[garde(range(min = -90.0, max = 90.0))]
     lat: f64,
+    /// Degrees east.
+    #[garde(range(min = -180.0, max = 180.0))]
     lng: f64,
+    /// When, by the device's clock.
+    #[garde(skip)]
     at: UnixMs,
+    /// Radius around the position in which the device is, in metres.
     #[serde(default)]
+    #[garde(range(min = 0.0, max = 100_000.0))]
     accuracy_m: Option<f32>,
 }
 
-impl Input for FixesInput {
-    const LIST: bool = true;
-
-    fn check(&self, faults: &mut Faults) {
-        faults.count("", self.0.len(), FIXES);
-        for (at, fix) in self.0.iter().take(*FIXES.end()).enumerate() {
-            faults.range(format!("/{at}/lat"), fix.lat, -90.0..=90.0);
-            faults.range(format!("/{at}/lng"), fix.lng, -180.0..=180.0);
-            faults.range(
-                format!("/{at}/accuracy_m"),
-                fix.accuracy_m.unwrap_or(0.0),
-                0.0..=100_000.0,
-            );
-        }
-    }
-}
+impl Input for FixesInput {}
 
 /// Where the caller was, oldest first.
-pub async fn locations(call: Call) -> Result<Response, Problem> {
-    let FixesInput(fixes) = call.input()?;
+pub async fn locations(call: Call, input: FixesInput) -> Result<Response, Problem> {
+    let FixesInput(fixes) = input;
     let places = fixes.iter().filter_map(|fix| {
         Some(Fix {
             place: LatLng::new(fix.lat, fix.lng).ok()?,
@@ -64,32 +59,33 @@ pub async fn locations(call: Call) -> Result<Response, Problem> {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-#[derive(Debug, Deserialize)]
+/// A position.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-struct LocationInput {
+pub struct LocationInput {
+    /// Degrees north.
+    #[garde(range(min = -90.0, max = 90.0))]
     latitude: f64,
+    /// Degrees east.
+    #[garde(range(min = -180.0, max = 180.0))]
     longitude: f64,
 }
 
-impl Input for LocationInput {
-    fn check(&self, faults: &mut Faults) {
-        faults.range("/latitude", self.latitude, -90.0..=90.0);
-        faults.range("/longitude", self.longitude, -180.0..=180.0);
-    }
-}
+impl Input for LocationInput {}
 
-#[derive(Serialize)]
-struct Updated {
+/// What came of a position.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Updated {
     status: &'static str,
 }
 
 /// One position, as of now.
-pub async fn location(call: Call) -> Result<Response, Problem> {
+pub async fn location(call: Call, input: LocationInput) -> Result<Response, Problem> {
     let id: DriverId = call.id("drv")?;
     if matches!(call.by()?, By::Driver(own) if own != id) {
         return Err(error::not_found());
     }
-    let LocationInput { latitude, longitude } = call.input()?;
+    let LocationInput { latitude, longitude } = input;
     let place = LatLng::new(latitude, longitude).map_err(|fault| error::invalid_body().at("", fault.to_string()))?;
     let at = call.app.clock.now();
     report(

@@ -2,18 +2,67 @@
 
 use std::str::FromStr;
 
+use schemars::json_schema;
 use tomato_shared::cell::LatLng;
+use tomato_shared::order::OrderState;
 use tomato_shared::runtime::problem::Problem;
 
 use super::call::Call;
 use super::input::FAULT_CHARS_MAX;
+use super::table::Param;
 use super::{cursor, error};
 
 impl Call {
-    /// The query, of which only `known` parameters may be given, each once.
-    pub fn query(&self, known: &[&'static str]) -> Result<Query, Problem> {
-        Query::read(self.parts.uri.query().unwrap_or_default(), known)
+    /// The query, of which only the route's parameters may be given, each once.
+    pub fn query(&self) -> Result<Query, Problem> {
+        let params = self.route.params.iter().filter(|param| !param.header);
+        let known: Vec<_> = params.map(|param| param.name).collect();
+        Query::read(self.parts.uri.query().unwrap_or_default(), &known)
     }
+}
+
+macro_rules! params {
+    ($($(#[doc = $doc:literal])+ $alias:ident $name:literal $place:ident $schema:tt;)*) => {
+        $(
+            $(#[doc = $doc])+
+            pub const $alias: Param = Param {
+                name: $name,
+                about: concat!($($doc),+),
+                header: params!(@header $place),
+                required: params!(@required $place),
+                schema: |_| json_schema!($schema),
+            };
+        )*
+    };
+    (@header header) => { true };
+    (@header $other:ident) => { false };
+    (@required required) => { true };
+    (@required $other:ident) => { false };
+}
+
+params! {
+    /// Degrees north.
+    LAT "lat" required {"type": "number", "minimum": -90, "maximum": 90};
+    /// Degrees east.
+    LNG "lng" required {"type": "number", "minimum": -180, "maximum": 180};
+    /// Rows of a page.
+    LIMIT "limit" optional {
+        "type": "integer", "minimum": 1, "maximum": cursor::LIMIT_MAX, "default": cursor::LIMIT_DEFAULT
+    };
+    /// Where the page starts: `next_cursor` of the page before.
+    CURSOR "cursor" optional {"type": "string", "minLength": 1};
+    /// States of orders, with commas between them.
+    STATE "state" optional {"type": "array", "minItems": 1, "items": {"enum": OrderState::ALL.map(OrderState::name)}};
+    /// Only what happened after this version of the order.
+    AFTER_VERSION "after" optional {"type": "integer", "minimum": 0, "maximum": u32::MAX, "default": 0};
+    /// `seq` of the newest message that the client has.
+    AFTER_SEQ "after" optional {"type": "integer", "minimum": 0};
+    /// The token, for browsers, which cannot set a header on a WebSocket.
+    ACCESS_TOKEN "access_token" optional {"type": "string"};
+    /// Lists what was looked at.
+    VERBOSE "verbose" optional {"type": "string"};
+    /// ETag of the version that the edit was made from; the edit fails with 412 if there is a newer one.
+    IF_MATCH "If-Match" header {"type": "string", "pattern": "^(\\*|\"[0-9]{1,9}\")$"};
 }
 
 /// Query parameters.

@@ -1,37 +1,31 @@
 //! What an order would cost.
 
 use axum::response::Response;
+use garde::Validate;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tomato_shared::id::{ItemId, RestaurantId};
 use tomato_shared::runtime::problem::Problem;
 
 use super::call::{Call, ok};
 use super::error;
-use super::input::{AddressInput, Faults, Input, TIP_MINOR};
+use super::input::{AddressInput, Input, TIP_MAX_MINOR};
 use crate::engine::model::By;
 use crate::engine::quote::{self, QuoteRequest};
 
-/// Lines of an order.
-pub const LINES: std::ops::RangeInclusive<usize> = 1..=50;
-/// How many of one item.
-pub const QUANTITY: std::ops::RangeInclusive<u32> = 1..=99;
+/// Most lines of an order.
+pub const LINES_MAX: usize = 50;
 
 /// One line.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ItemInput {
     /// Which.
+    #[garde(skip)]
     pub item_id: ItemId,
     /// How many.
+    #[garde(range(min = 1, max = 99))]
     pub quantity: u32,
-}
-
-/// Adds the faults of a list of lines under `/items`.
-pub fn check_items(items: &[ItemInput], faults: &mut Faults) {
-    faults.count("/items", items.len(), LINES);
-    for (at, item) in items.iter().enumerate() {
-        faults.range(format!("/items/{at}/quantity"), item.quantity, QUANTITY);
-    }
 }
 
 /// Items as decisions want them.
@@ -39,28 +33,30 @@ pub fn pairs(items: &[ItemInput]) -> Vec<(ItemId, u32)> {
     items.iter().map(|item| (item.item_id, item.quantity)).collect()
 }
 
-#[derive(Debug, Deserialize)]
+/// What to price.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-struct QuoteInput {
+pub struct QuoteInput {
+    /// The restaurant; without it the nearest that has everything.
     #[serde(default)]
+    #[garde(skip)]
     restaurant_id: Option<RestaurantId>,
+    /// What and how many.
+    #[garde(length(min = 1, max = LINES_MAX), dive)]
     items: Vec<ItemInput>,
+    /// Where to.
+    #[garde(dive)]
     deliver_to: AddressInput,
+    /// For the driver, in minor units.
     #[serde(default)]
+    #[garde(range(min = 0, max = TIP_MAX_MINOR))]
     tip_minor: i64,
 }
 
-impl Input for QuoteInput {
-    fn check(&self, faults: &mut Faults) {
-        check_items(&self.items, faults);
-        self.deliver_to.check(faults);
-        faults.range("/tip_minor", self.tip_minor, TIP_MINOR);
-    }
-}
+impl Input for QuoteInput {}
 
 /// Prices and signs; holds nothing and writes nothing.
-pub async fn make(call: Call) -> Result<Response, Problem> {
-    let input: QuoteInput = call.input()?;
+pub async fn make(call: Call, input: QuoteInput) -> Result<Response, Problem> {
     let By::Customer(customer_id) = call.by()? else {
         return Err(error::forbidden());
     };

@@ -1,74 +1,67 @@
 //! Restaurants and menus: found by place, read, written.
 
 use axum::response::Response;
+use garde::Validate;
 use http::{HeaderValue, header};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tomato_shared::cell::{Cell, LatLng, REGION_RESOLUTION, RegionId};
 use tomato_shared::id::{ItemId, RestaurantId};
 use tomato_shared::runtime::problem::Problem;
 
 use super::call::{Call, ok};
-use super::input::{Faults, Input, NAME_CHARS};
+use super::input::{Faults, Input, NAME_MAX, PLAIN, Page};
 use super::kitchen::own_restaurant;
+use super::table::MENU_BODY_MAX;
 use super::{cursor, error};
 use crate::engine::command::{Command, PutRestaurant};
 use crate::engine::model::{MenuItem, Restaurant};
 use crate::engine::view;
 use crate::store::reads;
 
-/// Items of a menu.
-pub const MENU_ITEMS: std::ops::RangeInclusive<usize> = 0..=2_000;
-/// A heading, in characters.
-pub const CATEGORY_CHARS: std::ops::RangeInclusive<usize> = 0..=100;
-/// How far a restaurant delivers, in metres.
-pub const DELIVERY_RADIUS_M: std::ops::RangeInclusive<u32> = 100..=50_000;
-/// How long a restaurant cooks, in minutes.
-pub const PREPARATION_MIN: std::ops::RangeInclusive<u32> = 1..=240;
-/// The price of one item, in minor units.
-pub const PRICE_MINOR: std::ops::RangeInclusive<i64> = 0..=100_000_000;
-/// How many there can be of a counted item.
-pub const CAPACITY: std::ops::RangeInclusive<u32> = 0..=1_000_000;
-
-#[derive(Serialize)]
-struct Located<'a> {
-    region: Option<&'a RegionId>,
-    public_url: Option<&'a str>,
+/// Who serves a place.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Located {
+    /// This region, where it serves the place.
+    region: Option<RegionId>,
+    /// Where its apps reach it.
+    public_url: Option<String>,
+    /// The place's cell.
     cell: Cell,
+    /// Whether this region serves the place.
     served: bool,
 }
 
 /// Who serves a place. This node knows of itself only.
 pub async fn locate(call: Call) -> Result<Response, Problem> {
-    let place = call.query(&["lat", "lng"])?.place()?;
+    let place = call.query()?.place()?;
     let served = call.app.policy.cells.contains(&place);
     ok(&Located {
-        region: served.then_some(&call.app.policy.region),
-        public_url: served.then_some(call.app.public_url.as_str()),
+        region: served.then(|| call.app.policy.region.clone()),
+        public_url: served.then(|| call.app.public_url.clone()),
         cell: place.cell(REGION_RESOLUTION),
         served,
     })
 }
 
-#[derive(Serialize)]
-struct Nearby<'a> {
+/// A restaurant that delivers to a place.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Nearby {
     id: RestaurantId,
-    name: &'a str,
+    name: String,
     place: LatLng,
+    /// Whether it takes orders.
     open: bool,
+    /// From the place, in metres.
     distance_m: f64,
     delivery_radius_m: u32,
+    /// How long it usually cooks.
     preparation_min: u32,
-}
-
-#[derive(Serialize)]
-struct NearbyPage<'a> {
-    data: Vec<Nearby<'a>>,
-    next_cursor: Option<String>,
 }
 
 /// Restaurants that deliver to a place, nearest first, closed ones included.
 pub async fn list(call: Call) -> Result<Response, Problem> {
-    let query = call.query(&["lat", "lng", "limit", "cursor"])?;
+    let query = call.query()?;
     let (place, limit, after) = (query.place()?, query.limit()?, query.cursor(cursor::near)?);
     let catalogue = call.app.catalogue();
     let measured = catalogue
@@ -86,14 +79,14 @@ pub async fn list(call: Call) -> Result<Response, Problem> {
     let last = near.last().filter(|_| more);
     let data = near.iter().map(|(distance_m, row)| Nearby {
         id: row.id,
-        name: &row.name,
+        name: row.name.clone(),
         place: row.place,
         open: row.open,
         distance_m: distance_m.round(),
         delivery_radius_m: row.delivery_radius_m,
         preparation_min: row.preparation_min,
     });
-    ok(&NearbyPage {
+    ok(&Page {
         next_cursor: last.map(|(distance_m, row)| cursor::of_near(*distance_m, &row.id)),
         data: data.collect(),
     })
@@ -122,54 +115,73 @@ pub async fn read(call: Call) -> Result<Response, Problem> {
     Ok(response)
 }
 
-#[derive(Debug, Deserialize)]
+/// A restaurant as an operator writes it.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-struct RestaurantInput {
+pub struct RestaurantInput {
+    /// Its name.
+    #[garde(length(chars, min = 1, max = NAME_MAX), pattern(PLAIN))]
     name: String,
+    /// Where drivers fetch.
+    #[garde(skip)]
     place: LatLng,
+    /// Whether it takes orders now.
+    #[garde(skip)]
     open: bool,
+    /// How far it delivers, in metres.
+    #[garde(range(min = 100, max = 50_000))]
     delivery_radius_m: u32,
+    /// How long it usually cooks, in minutes.
+    #[garde(range(min = 1, max = 240))]
     preparation_min: u32,
+    /// What it sells.
+    #[garde(length(max = 2_000), dive)]
     menu: Vec<MenuItemInput>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A menu item as an operator writes it.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-struct MenuItemInput {
+pub struct MenuItemInput {
+    /// Chosen by the operator; branches of a chain share it.
+    #[garde(skip)]
     id: ItemId,
+    /// Its name.
+    #[garde(length(chars, min = 1, max = NAME_MAX), pattern(PLAIN))]
     name: String,
+    /// Heading under which it stands.
     #[serde(default)]
+    #[garde(length(chars, max = 100), pattern(PLAIN))]
     category: String,
+    /// Price of one, in minor units.
+    #[garde(range(min = 0, max = 100_000_000))]
     price_minor: i64,
+    /// Whether it can be ordered now.
+    #[garde(skip)]
     available: bool,
+    /// How many there are in all; without it nobody counts them.
     #[serde(default)]
+    #[garde(range(min = 0, max = 1_000_000))]
     capacity: Option<u32>,
 }
 
 impl Input for RestaurantInput {
+    const BYTES_MAX: usize = MENU_BODY_MAX;
+
     fn check(&self, faults: &mut Faults) {
-        faults.text("/name", &self.name, NAME_CHARS);
-        faults.range("/delivery_radius_m", self.delivery_radius_m, DELIVERY_RADIUS_M);
-        faults.range("/preparation_min", self.preparation_min, PREPARATION_MIN);
-        faults.count("/menu", self.menu.len(), MENU_ITEMS);
         let mut ids = std::collections::BTreeSet::new();
         for (at, item) in self.menu.iter().enumerate() {
             if !ids.insert(item.id) {
                 faults.add(format!("/menu/{at}/id"), "is on the menu twice");
             }
-            faults.text(format!("/menu/{at}/name"), &item.name, NAME_CHARS);
-            faults.text(format!("/menu/{at}/category"), &item.category, CATEGORY_CHARS);
-            faults.range(format!("/menu/{at}/price_minor"), item.price_minor, PRICE_MINOR);
-            faults.range(format!("/menu/{at}/capacity"), item.capacity.unwrap_or(0), CAPACITY);
         }
     }
 }
 
 /// Writes a restaurant and its menu as a whole; with `If-Match` only over the version that was read.
-pub async fn write(call: Call) -> Result<Response, Problem> {
+pub async fn write(call: Call, input: RestaurantInput) -> Result<Response, Problem> {
     let id = call.id("rst")?;
     let expected_version = expected_version(&call)?;
-    let input: RestaurantInput = call.input()?;
     let counted = input.menu.iter().filter_map(|item| Some((item.id, item.capacity?)));
     let command = PutRestaurant {
         capacities: counted.collect(),
@@ -199,20 +211,21 @@ fn menu_item(input: MenuItemInput) -> MenuItem {
     }
 }
 
-#[derive(Debug, Deserialize)]
+/// Open or closed.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-struct OpenInput {
+#[garde(allow_unvalidated)]
+pub struct OpenInput {
+    /// Whether the restaurant takes orders.
     open: bool,
 }
 
-impl Input for OpenInput {
-    fn check(&self, _faults: &mut Faults) {}
-}
+impl Input for OpenInput {}
 
 /// Opens or closes a restaurant.
-pub async fn open(call: Call) -> Result<Response, Problem> {
+pub async fn open(call: Call, input: OpenInput) -> Result<Response, Problem> {
     let restaurant_id = own_restaurant(&call)?;
-    let OpenInput { open } = call.input()?;
+    let OpenInput { open } = input;
     with_etag(call.submit(Command::SetOpen { restaurant_id, open }).await?).await
 }
 

@@ -1,14 +1,42 @@
 //! The one table of routes. The router is built from it, and so are tests and documents that have to know every route.
+//!
+//! To add a route:
+//! 1. Write the body as a struct in its handler's file: `#[derive(Debug, Deserialize, JsonSchema, Validate)]`,
+//!    `#[serde(deny_unknown_fields)]`, limits as `#[garde(..)]` (`skip` where the type says it all, `dive` into structs and
+//!    lists of them), and `impl Input`. The limits go into the check and into the schema. What comes back derives
+//!    `Serialize, JsonSchema`; lists are [`Page`].
+//! 2. Write the handler: `async fn(Call) -> Result<Response, Problem>`, and `async fn(Call, TheInput)` with a body.
+//! 3. Add its line to [`ROUTES`], beside those of the same path: method, path, class, who may call, for commands what an
+//!    `Idempotency-Key` does, handler, then `"summary": what goes in => status what comes out`. In goes `[LIMIT, CURSOR]`
+//!    (parameters of `query.rs`) for reads, `{}` for commands without a body, else the input type.
+//! 4. Run `UPDATE=1 cargo test -p tomato-node openapi`, which rewrites `node/openapi.json`, and read the difference.
 
 use std::pin::Pin;
 
 use axum::response::Response;
 use axum::routing::MethodFilter;
+use schemars::{Schema, SchemaGenerator};
 use tomato_shared::runtime::jwt::Role;
 use tomato_shared::runtime::problem::Problem;
 
 use super::call::Call;
-use super::{drivers, health, kitchen, live, operators, orders, positions, quotes, restaurants};
+use super::docs::{Html, Script, Style};
+use super::drivers::{CompleteInput, DriverInput, FailInput, Me, StatusInput};
+use super::health::{Health, Jwks, Version};
+use super::input::{Input, Page};
+use super::kitchen::AcceptInput;
+use super::openapi::Document;
+use super::operators::Overview;
+use super::orders::{EventView, List, PlaceInput};
+use super::positions::{FixesInput, LocationInput, Updated};
+use super::query::{ACCESS_TOKEN, AFTER_SEQ, AFTER_VERSION, CURSOR, IF_MATCH, LAT, LIMIT, LNG, STATE, VERBOSE};
+use super::quotes::QuoteInput;
+use super::restaurants::{Located, Nearby, OpenInput, RestaurantInput};
+use super::{
+    asyncapi, docs, drivers, health, kitchen, live, openapi, operators, orders, positions, quotes, restaurants,
+};
+use crate::engine::quote::QuoteView;
+use crate::engine::view::{DriverView, OrderView, RestaurantView};
 
 /// Methods in use. `HEAD` comes with `GET`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,14 +97,19 @@ pub enum Access {
 }
 
 /// What a request may carry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Body {
     /// Nothing that is looked at.
     Ignored,
     /// Nothing, or an empty object.
     Empty,
-    /// JSON of at most this many bytes.
-    Json(usize),
+    /// JSON of this shape.
+    Json {
+        /// Largest body in bytes.
+        limit: usize,
+        /// What it looks like.
+        schema: SchemaOf,
+    },
 }
 
 /// What an `Idempotency-Key` does.
@@ -88,6 +121,34 @@ pub enum Key {
     Accepted,
     /// Has to be there.
     Required,
+}
+
+/// Names a type's schema in a generator's definitions.
+pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// A query parameter or a header that a route looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Param {
+    /// As it is written.
+    pub name: &'static str,
+    /// One sentence for the reader of the documentation.
+    pub about: &'static str,
+    /// Whether it is a header.
+    pub header: bool,
+    /// Whether it has to be there.
+    pub required: bool,
+    /// What it looks like.
+    pub schema: SchemaOf,
+}
+
+/// A success, and what comes with it: `()` for no body, [`Html`] and its like for
+/// pages; everything else is JSON.
+#[derive(Debug, Clone, Copy)]
+pub struct Success {
+    /// HTTP status.
+    pub status: u16,
+    /// The body.
+    pub schema: SchemaOf,
 }
 
 /// A running handler.
@@ -104,12 +165,28 @@ pub struct Route {
     pub class: Class,
     /// Who may call.
     pub access: Access,
+    /// One sentence for the reader of the documentation.
+    pub summary: &'static str,
+    /// What it looks at in query and headers; any other query parameter is refused.
+    pub params: &'static [Param],
     /// What may be sent.
     pub body: Body,
     /// Whether it can be repeated.
     pub key: Key,
+    /// What comes back when all is well.
+    pub successes: &'static [Success],
+    /// The handler's path, `orders::place`.
+    pub name: &'static str,
     /// Runs it.
     pub handler: fn(Call) -> Answer,
+}
+
+impl Route {
+    /// Whether it tells whoever watches the process how it is: never limited, so that a busy node is not taken for a
+    /// dead one.
+    pub fn is_probe(&self) -> bool {
+        self.access == Access::Public && self.class == Class::P0
+    }
 }
 
 /// Largest body, where nothing else is said.
@@ -117,7 +194,6 @@ pub const BODY_MAX: usize = 64 * 1024;
 /// Largest restaurant with its menu.
 pub const MENU_BODY_MAX: usize = 1024 * 1024;
 
-const JSON: Body = Body::Json(BODY_MAX);
 const ANYBODY: Access = Access::Public;
 const CUSTOMER: Access = Access::Roles(&[Role::Customer]);
 const DRIVER: Access = Access::Roles(&[Role::Driver]);
@@ -128,56 +204,113 @@ const DRIVER_OPERATOR: Access = Access::Roles(&[Role::Driver, Role::Operator]);
 const EVERYBODY: &[Role] = &[Role::Customer, Role::Restaurant, Role::Driver, Role::Operator];
 
 macro_rules! route {
-    ($method:ident $path:literal $class:ident $access:expr, $body:expr, $key:ident, $handler:path) => {
+    // Reads.
+    ($method:ident $path:literal $class:ident $access:expr, $handler:path,
+     $summary:literal: [$($param:expr),*] => $($status:literal $answer:ty),+) => {
+        route!(@ $method $path $class $access, None, $handler, $handler, $summary, [$($param),*], Body::Ignored,
+            [$($status $answer),+])
+    };
+    // Commands that say all with their path.
+    ($method:ident $path:literal $class:ident $access:expr, $key:ident, $handler:path,
+     $summary:literal: {} => $($status:literal $answer:ty),+) => {
+        route!(@ $method $path $class $access, $key, $handler, $handler, $summary, [], Body::Empty,
+            [$($status $answer),+])
+    };
+    // Commands with a body, which the handler is given ready.
+    ($method:ident $path:literal $class:ident $access:expr, $key:ident, $handler:path,
+     $summary:literal: $([$($param:expr),*])? $input:ident => $($status:literal $answer:ty),+) => {
+        route!(@ $method $path $class $access, $key, $handler, |call: Call| async move {
+            let input = call.input::<$input>()?;
+            $handler(call, input).await
+        }, $summary, [$($($param),*)?], Body::Json {
+            limit: <$input as Input>::BYTES_MAX,
+            schema: |generator| generator.subschema_for::<$input>(),
+        }, [$($status $answer),+])
+    };
+    (@ $method:ident $path:literal $class:ident $access:expr, $key:ident, $name:path, $run:expr, $summary:literal,
+     [$($param:expr),*], $body:expr, [$($status:literal $answer:ty),+]) => {
         Route {
             method: Method::$method,
             path: $path,
             class: Class::$class,
             access: $access,
+            summary: $summary,
+            params: &[$($param),*],
             body: $body,
             key: Key::$key,
-            handler: |call| Box::pin($handler(call)),
+            successes: &[$(Success {
+                status: $status,
+                schema: |generator| generator.subschema_for::<$answer>(),
+            }),+],
+            name: stringify!($name),
+            handler: |call| Box::pin(($run)(call)),
         }
-    };
-    ($method:ident $path:literal $class:ident $access:expr, $handler:path) => {
-        route!($method $path $class $access, Body::Ignored, None, $handler)
     };
 }
 
 /// Every route; those of one path stand together.
 pub static ROUTES: &[Route] = &[
-    route!(Get "/livez" P0 ANYBODY, health::live),
-    route!(Get "/readyz" P0 ANYBODY, health::ready),
-    route!(Get "/version" P0 ANYBODY, health::version),
-    route!(Get "/.well-known/jwks.json" P1 ANYBODY, health::jwks),
-    route!(Get "/v1/locate" P3 ANYBODY, restaurants::locate),
-    route!(Get "/v1/restaurants" P3 ANYBODY, restaurants::list),
-    route!(Get "/v1/restaurants/{rst}" P3 ANYBODY, restaurants::read),
-    route!(Put "/v1/restaurants/{rst}" P3 OPERATOR, Body::Json(MENU_BODY_MAX), Accepted, restaurants::write),
-    route!(Put "/v1/restaurants/{rst}/open" P1 RESTAURANT_OPERATOR, JSON, Accepted, restaurants::open),
-    route!(Get "/v1/restaurants/{rst}/orders" P1 RESTAURANT_OPERATOR, orders::of_restaurant),
-    route!(Post "/v1/restaurants/{rst}/orders/{ord}/accept" P0 RESTAURANT_OPERATOR, JSON, Accepted, kitchen::accept),
-    route!(Post "/v1/restaurants/{rst}/orders/{ord}/reject" P0 RESTAURANT_OPERATOR, Body::Empty, Accepted, kitchen::reject),
-    route!(Post "/v1/restaurants/{rst}/orders/{ord}/ready" P0 RESTAURANT_OPERATOR, Body::Empty, Accepted, kitchen::ready),
-    route!(Post "/v1/quotes" P2 CUSTOMER, JSON, None, quotes::make),
-    route!(Get "/v1/orders" P3 CUSTOMER_OPERATOR, orders::list),
-    route!(Post "/v1/orders" P2 CUSTOMER, JSON, Required, orders::place),
-    route!(Get "/v1/orders/{ord}" P1 Access::Roles(EVERYBODY), orders::read),
-    route!(Get "/v1/orders/{ord}/events" P1 Access::Roles(EVERYBODY), orders::events),
-    route!(Post "/v1/orders/{ord}/cancel" P0 CUSTOMER_OPERATOR, Body::Empty, Accepted, orders::cancel),
-    route!(Get "/v1/drivers" P3 OPERATOR, drivers::list),
-    route!(Get "/v1/drivers/me" P1 DRIVER, drivers::me),
-    route!(Put "/v1/drivers/me/status" P0 DRIVER, JSON, Accepted, drivers::status),
-    route!(Post "/v1/drivers/me/locations" P1 DRIVER, JSON, None, positions::locations),
-    route!(Put "/v1/drivers/{drv}" P3 OPERATOR, JSON, Accepted, drivers::write),
-    route!(Post "/v1/drivers/{drv}/location" P1 DRIVER_OPERATOR, JSON, None, positions::location),
-    route!(Post "/v1/offers/{ofr}/accept" P0 DRIVER, Body::Empty, Accepted, drivers::accept),
-    route!(Post "/v1/offers/{ofr}/decline" P0 DRIVER, Body::Empty, Accepted, drivers::decline),
-    route!(Post "/v1/deliveries/{del}/arrive" P0 DRIVER, Body::Empty, Accepted, drivers::arrive),
-    route!(Post "/v1/deliveries/{del}/pickup" P0 DRIVER, Body::Empty, Accepted, drivers::pick_up),
-    route!(Post "/v1/deliveries/{del}/complete" P0 DRIVER, JSON, Accepted, drivers::complete),
-    route!(Post "/v1/deliveries/{del}/fail" P0 DRIVER, JSON, Accepted, drivers::fail),
-    route!(Post "/v1/deliveries/{del}/cancel" P0 DRIVER, Body::Empty, Accepted, drivers::give_back),
-    route!(Get "/v1/overview" P4 OPERATOR, operators::overview),
-    route!(Get "/v1/live" P1 Access::Socket(EVERYBODY), live::open),
+    route!(Get "/livez" P0 ANYBODY, health::live, "Whether the process answers": [] => 200 Health),
+    route!(Get "/readyz" P0 ANYBODY, health::ready, "Whether orders can be taken": [VERBOSE] => 200 Health, 503 Health),
+    route!(Get "/version" P0 ANYBODY, health::version,
+        "What runs here, and what time it is in the region": [] => 200 Version),
+    route!(Get "/.well-known/jwks.json" P1 ANYBODY, health::jwks, "The public keys of the issuer": [] => 200 Jwks),
+    route!(Get "/openapi.json" P3 ANYBODY, openapi::read, "This document": [] => 200 Document),
+    route!(Get "/docs" P3 ANYBODY, docs::page, "A page to read and try this": [] => 200 Html),
+    route!(Get "/docs/app.js" P3 ANYBODY, docs::script, "What the page does": [] => 200 Script),
+    route!(Get "/docs/style.css" P3 ANYBODY, docs::style, "How the page looks": [] => 200 Style),
+    route!(Get "/asyncapi.json" P3 ANYBODY, asyncapi::read, "What is sent on NATS and WebSockets": [] => 200 Document),
+    route!(Get "/v1/locate" P3 ANYBODY, restaurants::locate, "Who serves a place": [LAT, LNG] => 200 Located),
+    route!(Get "/v1/restaurants" P3 ANYBODY, restaurants::list,
+        "Restaurants that deliver to a place, nearest first": [LAT, LNG, LIMIT, CURSOR] => 200 Page<Nearby>),
+    route!(Get "/v1/restaurants/{rst}" P3 ANYBODY, restaurants::read,
+        "A restaurant with its menu": [] => 200 RestaurantView),
+    route!(Put "/v1/restaurants/{rst}" P3 OPERATOR, Accepted, restaurants::write,
+        "Write a restaurant and its menu as a whole": [IF_MATCH] RestaurantInput => 200 RestaurantView),
+    route!(Put "/v1/restaurants/{rst}/open" P1 RESTAURANT_OPERATOR, Accepted, restaurants::open,
+        "Open or close a restaurant": OpenInput => 200 RestaurantView),
+    route!(Get "/v1/restaurants/{rst}/orders" P1 RESTAURANT_OPERATOR, orders::of_restaurant,
+        "Orders of a restaurant, newest first": [STATE, LIMIT, CURSOR] => 200 Page<OrderView>),
+    route!(Post "/v1/restaurants/{rst}/orders/{ord}/accept" P0 RESTAURANT_OPERATOR, Accepted, kitchen::accept,
+        "Take an order on": AcceptInput => 200 OrderView),
+    route!(Post "/v1/restaurants/{rst}/orders/{ord}/reject" P0 RESTAURANT_OPERATOR, Accepted, kitchen::reject,
+        "Do not take an order on": {} => 200 OrderView),
+    route!(Post "/v1/restaurants/{rst}/orders/{ord}/ready" P0 RESTAURANT_OPERATOR, Accepted, kitchen::ready,
+        "An order is cooked": {} => 200 OrderView),
+    route!(Post "/v1/quotes" P2 CUSTOMER, None, quotes::make,
+        "What an order would cost, signed": QuoteInput => 200 QuoteView),
+    route!(Get "/v1/orders" P3 CUSTOMER_OPERATOR, orders::list,
+        "A customer's own orders, or all for an operator, newest first": [STATE, LIMIT, CURSOR] => 200 Page<OrderView>),
+    route!(Post "/v1/orders" P2 CUSTOMER, Required, orders::place, "Place an order": PlaceInput => 201 OrderView),
+    route!(Get "/v1/orders/{ord}" P1 Access::Roles(EVERYBODY), orders::read, "An order": [] => 200 OrderView),
+    route!(Get "/v1/orders/{ord}/events" P1 Access::Roles(EVERYBODY), orders::events,
+        "What happened to an order": [AFTER_VERSION] => 200 List<EventView>),
+    route!(Post "/v1/orders/{ord}/cancel" P0 CUSTOMER_OPERATOR, Accepted, orders::cancel,
+        "Give an order up": {} => 200 OrderView),
+    route!(Get "/v1/drivers" P3 OPERATOR, drivers::list, "All drivers, by id": [LIMIT, CURSOR] => 200 Page<DriverView>),
+    route!(Get "/v1/drivers/me" P1 DRIVER, drivers::me, "The caller with their offers and delivery": [] => 200 Me),
+    route!(Put "/v1/drivers/me/status" P0 DRIVER, Accepted, drivers::status,
+        "Sign on or off": StatusInput => 200 DriverView),
+    route!(Post "/v1/drivers/me/locations" P1 DRIVER, None, positions::locations,
+        "Where the caller was, oldest first": FixesInput => 204 ()),
+    route!(Put "/v1/drivers/{drv}" P3 OPERATOR, Accepted, drivers::write,
+        "Write a driver": DriverInput => 200 DriverView),
+    route!(Post "/v1/drivers/{drv}/location" P1 DRIVER_OPERATOR, None, positions::location,
+        "Where a driver is now": LocationInput => 200 Updated),
+    route!(Post "/v1/offers/{ofr}/accept" P0 DRIVER, Accepted, drivers::accept, "Take an offer": {} => 200 OrderView),
+    route!(Post "/v1/offers/{ofr}/decline" P0 DRIVER, Accepted, drivers::decline,
+        "Refuse an offer": {} => 200 OrderView),
+    route!(Post "/v1/deliveries/{del}/arrive" P0 DRIVER, Accepted, drivers::arrive,
+        "At the restaurant": {} => 200 OrderView),
+    route!(Post "/v1/deliveries/{del}/pickup" P0 DRIVER, Accepted, drivers::pick_up,
+        "On the way to the customer": {} => 200 OrderView),
+    route!(Post "/v1/deliveries/{del}/complete" P0 DRIVER, Accepted, drivers::complete,
+        "Handed over": CompleteInput => 200 OrderView),
+    route!(Post "/v1/deliveries/{del}/fail" P0 DRIVER, Accepted, drivers::fail,
+        "Could not be handed over": FailInput => 200 OrderView),
+    route!(Post "/v1/deliveries/{del}/cancel" P0 DRIVER, Accepted, drivers::give_back,
+        "Given back before pickup": {} => 200 OrderView),
+    route!(Get "/v1/overview" P4 OPERATOR, operators::overview, "The region in numbers": [] => 200 Overview),
+    route!(Get "/v1/live" P1 Access::Socket(EVERYBODY), live::open,
+        "Messages as they happen, by WebSocket": [AFTER_SEQ, ACCESS_TOKEN] => 101 ()),
 ];

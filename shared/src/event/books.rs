@@ -3,12 +3,13 @@
 //! A region posts in the transaction of the cause; the hub's ledger only copies. Amounts are minor units of the region's
 //! currency, debits positive, credits negative, and the entries of one posting sum to zero.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{DriverId, RestaurantId};
 
 /// An account of a region's books. Debits raise assets and costs, credits raise debts and income.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "account", rename_all = "snake_case")]
 pub enum Account {
     /// What customers have paid for orders that are not delivered. A debt.
@@ -76,7 +77,7 @@ impl Account {
 }
 
 /// One side of a posting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
     /// What changes.
     #[serde(flatten)]
@@ -86,7 +87,7 @@ pub struct Entry {
 }
 
 /// Why a posting was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The provider took the customer's money.

@@ -1,5 +1,6 @@
 //! The envelope around every event: who says it, in which order, and how its bytes are read by older and newer programs.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Event;
@@ -11,7 +12,7 @@ use crate::time::UnixMs;
 pub const ENVELOPE_VERSION: u16 = 1;
 
 /// One committed event of a region: one outbox row, one message of the region's stream.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Envelope {
     /// [`ENVELOPE_VERSION`] of the writer.
     pub v: u16,
@@ -39,7 +40,7 @@ pub struct Envelope {
 }
 
 /// An order and its version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderRef {
     /// The order.
     pub id: OrderId,
@@ -48,7 +49,7 @@ pub struct OrderRef {
 }
 
 /// The kind of party that caused an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Actor {
     /// The customer of the order.

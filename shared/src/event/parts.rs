@@ -1,12 +1,13 @@
 //! What events are made of: lines, prices, reasons.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::ItemId;
 use crate::money::Currency;
 
 /// One line of an order as it was priced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Line {
     /// The menu item.
     pub item_id: ItemId,
@@ -22,7 +23,7 @@ pub struct Line {
 }
 
 /// A variant or an option of a line, as it was chosen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Choice {
     /// Key of the option group; `variant` for the item's variant.
     pub group: String,
@@ -35,7 +36,7 @@ pub struct Choice {
 }
 
 /// What an order costs, in minor units: `total = items + delivery_fee + service_fee + tax + tip - discount`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Price {
     /// Sum over the lines.
     pub items_minor: i64,
@@ -60,7 +61,7 @@ pub struct Price {
 macro_rules! words {
     ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $each:literal])+ $variant:ident $word:literal,)+ }) => {
         $(#[doc = $doc])+
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum $name {
             $($(#[doc = $each])+ #[serde(rename = $word)] $variant,)+
         }

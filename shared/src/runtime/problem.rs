@@ -7,13 +7,14 @@ use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What stands before the code in `type`. The URN never changes, so clients may compare it.
 pub const TYPE_PREFIX: &str = "urn:tomato:problem:";
 
 /// One wrong part of a request.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct FieldError {
     /// JSON pointer (RFC 6901) into the request body, such as `/items/0/quantity`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -25,8 +26,9 @@ pub struct FieldError {
     pub message: String,
 }
 
-/// The JSON document of a problem.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+/// The JSON document of a problem: RFC 9457.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "Problem")]
 pub struct ProblemBody {
     /// `urn:tomato:problem:<code>`.
     #[serde(rename = "type")]

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tomato_shared::id::OrderId;
 use tomato_shared::time::UnixMs;
 
-use super::{FRAMES_PER_SECOND, HEARTBEAT, SEND_WITHIN, SILENT_BEATS};
+use super::{HEARTBEAT, SEND_WITHIN, SILENT_BEATS};
 use crate::engine::model::By;
 use crate::engine::view::OrderView;
 use crate::feed::Subscription;
@@ -22,16 +23,24 @@ use crate::http::auth::Caller;
 use crate::http::orders::show;
 use crate::store::reads;
 
-#[derive(Serialize)]
+/// What the socket says of itself.
+#[derive(Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE")]
-enum Control {
+pub(crate) enum Control {
+    /// The first message.
     Hello {
+        /// Real time between two heartbeats.
         heartbeat_ms: u64,
+        /// Region time.
         now: UnixMs,
     },
+    /// The socket is alive.
     Heartbeat {},
+    /// Something was missed: a snapshot follows.
     Resync {},
+    /// Every order of the caller that is not over.
     Snapshot {
+        /// The newest event that is in it.
         seq: u64,
         /// There are more than fit; older ones are left out.
         truncated: bool,
@@ -176,7 +185,7 @@ impl Session {
             self.window = (now, 0);
         }
         self.window.1 += 1;
-        if self.window.1 > FRAMES_PER_SECOND {
+        if self.window.1 > self.app.http.socket_frames_per_s {
             return Err(closing(close_code::POLICY, "too_many_frames"));
         }
         Ok(())

@@ -138,6 +138,13 @@ async fn other_bodies_are_as_strict() {
             "POST",
             delivery("complete"),
             &driver,
+            json!({"proof": ["pin", "1234"]}),
+            invalid("/proof"),
+        ),
+        (
+            "POST",
+            delivery("complete"),
+            &driver,
             json!({"proof": {"kind": "oath"}}),
             invalid("/proof/kind"),
         ),

@@ -97,6 +97,9 @@ async fn bad_orders_name_their_fault_and_change_nothing() {
         ("/deliver_to/line", json!("a\u{0}b"), invalid("/deliver_to/line")),
         ("/deliver_to/note", json!("x".repeat(501)), invalid("/deliver_to/note")),
         ("/deliver_to", Value::Null, invalid("")),
+        ("/deliver_to/place", json!([12.9, 77.5]), invalid("/deliver_to/place")),
+        ("/payment", json!(["cash"]), invalid("/payment")),
+        ("/items", json!([[DOSA, 1]]), invalid("/items/0")),
         ("/payment", json!({"method": "barter"}), invalid("/payment/method")),
         (
             "/payment",

@@ -1,10 +1,13 @@
 //! The routes as clients meet them: the real router, writer and file.
 
 mod access;
+mod asyncapi;
 mod data;
 mod fields;
+mod gate;
 mod input;
 mod lists;
+mod openapi;
 mod order;
 mod paths;
 mod socket;
@@ -27,7 +30,7 @@ use tower::ServiceExt as _;
 
 use super::{App, Parts, router};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, RateConfig};
 use crate::engine::payment::Task;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
@@ -90,9 +93,15 @@ impl Reply {
 
 impl Rig {
     fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// A region with other settings.
+    fn with(change: impl FnOnce(&mut Config)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("region.db");
-        let config = config();
+        let mut config = config();
+        change(&mut config);
         let policy = Arc::new(config.policy(vec![7; 32]).unwrap());
         let file = store::open(&path).unwrap();
         let loaded = load::load(&file.connection, UnixMs(0)).unwrap();
@@ -144,7 +153,7 @@ impl Rig {
             verifier: Arc::new(Verifier::new("tomato", vec![issuer], 100)),
             jwks: key.jwks(),
             path,
-            readers: 2,
+            http: config.http,
             public_url: "https://blr.test".into(),
             stop: supervisor.stop_signal(),
         });
@@ -200,6 +209,7 @@ impl Rig {
     }
 
     async fn send(&self, request: Request<Body>) -> Reply {
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let writes = request.method() != http::Method::GET;
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
@@ -208,12 +218,14 @@ impl Rig {
             // The writer answers before it tells fleet, catalogue and feed.
             self.told().await;
         }
-        Reply {
+        let reply = Reply {
             status: parts.status.as_u16(),
             headers: parts.headers,
             json: serde_json::from_slice(&bytes).unwrap_or_default(),
             bytes,
-        }
+        };
+        openapi::check_described(&method, &path, &reply);
+        reply
     }
 
     async fn get(&self, path: &str, token: &str) -> Reply {
@@ -301,7 +313,22 @@ fn config() -> Config {
     config.region.centre = Some(centre());
     config.region.rings = 5;
     config.fees.items_min_minor = 0;
+    config.http.readers = 2;
+    config.http.rate = unlimited();
     config
+}
+
+fn unlimited() -> RateConfig {
+    RateConfig {
+        customer_per_min: 0,
+        restaurant_per_min: 0,
+        driver_per_min: 0,
+        operator_per_min: 0,
+        service_per_min: 0,
+        anonymous_per_min: 0,
+        positions_per_min: 0,
+        burst_s: 60,
+    }
 }
 
 impl Drop for Rig {

@@ -59,3 +59,25 @@ async fn every_answer_has_its_headers() {
     assert_eq!(refused.headers["cache-control"], "no-store");
     assert_eq!(refused.headers["x-content-type-options"], "nosniff");
 }
+
+#[tokio::test]
+async fn the_page_talks_to_this_node_only() {
+    let rig = Rig::new();
+    for (path, media) in [
+        ("/docs", "text/html"),
+        ("/docs/app.js", "text/javascript"),
+        ("/docs/style.css", "text/css"),
+    ] {
+        let reply = rig.get(path, "").await.expect(200);
+        assert_eq!(reply.headers["content-type"], format!("{media}; charset=utf-8"));
+        let policy = reply.headers["content-security-policy"].to_str().unwrap();
+        assert!(
+            policy.starts_with("default-src 'none';") && !policy.contains("unsafe"),
+            "{policy}"
+        );
+        let text = String::from_utf8(reply.bytes).unwrap();
+        for foreign in ["http://", "https://", "innerHTML", "eval(", " style=", "onclick"] {
+            assert!(!text.contains(foreign), "{path} has {foreign}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tomato_shared::runtime::serve::{self, ServeLimits};
 
 use super::*;
-use crate::http::live::{FRAME_MAX, FRAMES_PER_SECOND, SOCKETS_MAX};
+use crate::http::live::{FRAME_MAX, SOCKETS_MAX};
 
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -50,6 +50,7 @@ async fn next(client: &mut Client) -> Option<Value> {
             Ok(Message::Close(_)) | Err(_) => return None,
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
         };
+        asyncapi::check_live(&value);
         if value["type"] != "HEARTBEAT" {
             return Some(value);
         }
@@ -233,7 +234,7 @@ async fn sockets_are_bounded_in_number_and_in_what_they_send() {
 
     let mut flooder = open.pop().unwrap();
     // More than two seconds' worth, wherever the seconds begin.
-    for _ in 0..=2 * FRAMES_PER_SECOND {
+    for _ in 0..=2 * rig.app.http.socket_frames_per_s {
         flooder.send(Message::text("{}")).await.ok();
     }
     while next(&mut flooder).await.is_some() {}

@@ -11,7 +11,7 @@ mod verifier;
 
 pub use keys::{JwkSet, JwkSetError, RefreshGate};
 pub use signing::{SigningError, SigningKey};
-pub use trust::{AuthConfig, IssuerConfig, KeysError, public_keys, refresh, verifier};
+pub use trust::{AuthConfig, IssuerConfig, KeysError, is_development, public_keys, refresh, verifier};
 pub use verifier::{LEEWAY_S, MAX_TOKEN_BYTES, TokenError, TrustedIssuer, Verifier};
 
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,8 @@ pub enum Role {
     Driver,
     /// Runs a city or the hub.
     Operator,
-    /// Another program of the platform.
+    /// Another program of the platform. A region lets it do nothing yet: what programs tell each other goes through
+    /// NATS, and what is public needs no token.
     Service,
 }
 

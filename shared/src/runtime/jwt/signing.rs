@@ -45,6 +45,9 @@ pub enum SigningError {
     Sign(#[source] jsonwebtoken::errors::Error),
 }
 
+/// Member of a JWK that marks it as a key for development; RFC 7517 lets others ignore it.
+pub(super) const DEVELOPMENT: &str = "tomato_development";
+
 /// An Ed25519 key with which tokens are minted.
 pub struct SigningKey {
     encoding: EncodingKey,
@@ -134,6 +137,13 @@ impl SigningKey {
             "kid": self.kid, "x": URL_SAFE_NO_PAD.encode(&self.public),
         }] })
         .to_string()
+    }
+
+    /// The same for a key that lies on a developer's disk: marked, so that production refuses it.
+    pub fn development_jwks(&self) -> String {
+        let mut document: serde_json::Value = serde_json::from_str(&self.jwks()).unwrap_or_default();
+        document["keys"][0][DEVELOPMENT] = true.into();
+        document.to_string()
     }
 
     /// The public key ready for a [`super::Verifier`] in the same process.

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod forged;
+
 const NOW: i64 = 1_790_000_000;
 const ISSUER: &str = "https://hub.tomato.example";
 
@@ -276,4 +278,26 @@ async fn replaced_keys_end_remembered_tokens_and_misses_are_announced() {
     assert_eq!(bench.verifier.verify(&token, NOW), Err(TokenError::UnknownKey));
     bench.verifier.key_missed().await;
     assert!(bench.verifier.verify(&next.mint(&claims()).unwrap(), NOW).is_ok());
+}
+
+#[test]
+fn keys_for_development_are_marked_and_work() {
+    let bench = bench();
+    let issuer = |name: &str, document: String| {
+        let jwks_file = bench.dir.path().join(name);
+        std::fs::write(&jwks_file, document).unwrap();
+        IssuerConfig {
+            issuer: ISSUER.into(),
+            jwks_file,
+        }
+    };
+    let marked = issuer("marked.json", bench.key.development_jwks());
+    assert!(is_development(&marked));
+    assert!(!is_development(&issuer("plain.json", bench.key.jwks())));
+    let auth = AuthConfig {
+        issuers: vec![marked],
+        ..AuthConfig::default()
+    };
+    let token = bench.key.mint(&claims()).unwrap();
+    assert!(verifier(&auth).unwrap().verify(&token, NOW).is_ok());
 }

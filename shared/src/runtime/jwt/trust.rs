@@ -114,6 +114,15 @@ pub fn public_keys(auth: &AuthConfig) -> Result<String, KeysError> {
     Ok(serde_json::json!({ "keys": keys }).to_string())
 }
 
+/// Whether the keys of an issuer are marked as made with [`super::SigningKey::development_jwks`]; `false` where the file
+/// cannot be read, which is told elsewhere.
+pub fn is_development(issuer: &IssuerConfig) -> bool {
+    let text = std::fs::read_to_string(&issuer.jwks_file).unwrap_or_default();
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let mut keys = document["keys"].as_array().into_iter().flatten();
+    keys.any(|key| key[super::signing::DEVELOPMENT] == true)
+}
+
 /// Reads the files again when a token names a key that no issuer has, so that keys can be replaced while the program
 /// runs. `now_s` gives Unix seconds.
 ///

@@ -53,6 +53,19 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    /// Every fault.
+    pub const ALL: [Self; 9] = [
+        Self::Malformed,
+        Self::TooLong,
+        Self::UnknownKey,
+        Self::Algorithm,
+        Self::Signature,
+        Self::Issuer,
+        Self::Audience,
+        Self::Expired,
+        Self::NotYetValid,
+    ];
+
     /// Stable code for responses and metrics.
     pub const fn code(&self) -> &'static str {
         match self {
