@@ -1,5 +1,6 @@
 //! The hub's configuration: one struct per section of the file, annotated in `config/hub.toml`.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,9 @@ pub struct HubConfig {
     pub http: HttpConfig,
     /// Whose tokens are trusted.
     pub auth: AuthConfig,
+    /// What operators may do.
+    #[serde(default)]
+    pub access: AccessConfig,
     /// The broker to which the regions connect.
     #[serde(default)]
     pub broker: HubBroker,
@@ -57,6 +61,63 @@ impl Default for HttpConfig {
             read_connections: 4,
             limits: ServeLimits::default(),
         }
+    }
+}
+
+/// What an operator may do at the hub. Everybody who may do anything may read everything of their regions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Reads.
+    Viewer,
+    /// Also acknowledges alerts.
+    Operator,
+    /// Also imports statements and settles accounts, but acknowledges nothing.
+    Finance,
+    /// All of it.
+    Admin,
+}
+
+impl Access {
+    /// Whether who has this may do what needs `needed`.
+    pub fn covers(self, needed: Self) -> bool {
+        self == needed || self == Self::Admin || needed == Self::Viewer
+    }
+
+    /// As it stands in the file and in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Finance => "finance",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// The `[access]` section.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccessConfig {
+    /// What an operator may do who is not named below. Default operator.
+    pub everyone: Access,
+    /// What others may do, by the `sub` of their token.
+    pub named: BTreeMap<String, Access>,
+}
+
+impl Default for AccessConfig {
+    fn default() -> Self {
+        Self {
+            everyone: Access::Operator,
+            named: BTreeMap::new(),
+        }
+    }
+}
+
+impl AccessConfig {
+    /// What the bearer of a token with this `sub` may do.
+    pub fn of(&self, subject: &str) -> Access {
+        self.named.get(subject).copied().unwrap_or(self.everyone)
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `heartbeats`, `live` | what each region says of itself, and how far the hub is with it |
 //! | `ingest` | stream and repair in, one transaction per batch, watermarks out; keeps and kicks the stream's sources |
 //! | `projections` | pure folds: event in, changed row out |
+//! | `fold` | reads the rows that events need, folds, writes: for `ingest`, and for [`rebuild`] from the stored events |
 //! | `store` | the SQLite file: schema, statements, connections |
 //! | `http` | the operators' API |
 //! | `clock` | the only reader of wall time |
@@ -31,6 +32,7 @@ mod clock;
 pub mod config;
 pub mod enrol;
 pub mod fault;
+mod fold;
 mod heartbeats;
 mod http;
 mod ingest;
@@ -38,8 +40,12 @@ mod ingest;
 #[path = "../tests/support/life.rs"]
 mod life;
 mod live;
+#[cfg(test)]
+mod measure;
 mod projections;
+pub mod rebuild;
 mod registry;
+mod statement;
 mod store;
 
 use std::net::SocketAddr;
@@ -107,6 +113,7 @@ impl Hub {
     pub async fn start(config: HubConfig) -> Result<Self, StartFault> {
         let verifier = Arc::new(jwt::verifier(&config.auth)?);
         let writer = Pool::writer(&config.database())?;
+        writer.run(rebuild::bring_up).await?;
         let readers = Pool::readers(&config.database(), config.http.read_connections)?;
         let watching = Pool::readers(&config.database(), 1)?;
         let (live, rewind) = (Arc::new(Live::default()), Arc::new(Notify::new()));
@@ -232,6 +239,8 @@ impl Parts {
         supervisor.spawn("token keys", keys);
         let app = http::App {
             readers: self.readers,
+            writer: self.writer,
+            access: Arc::new(self.config.access),
             live: self.live,
             registry: self.registry,
             verifier: self.verifier,

@@ -45,6 +45,7 @@ impl Api {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("hub.db");
         let mut conn = crate::store::open(&path).unwrap();
+        crate::rebuild::bring_up(&mut conn).unwrap();
         let live = Arc::new(Live::default());
         let mut active = Active::new();
         for (name, orders) in [("ams", 1), ("blr", 12)] {
@@ -67,6 +68,8 @@ impl Api {
         };
         let app = App {
             readers: Pool::readers(&path, 2).unwrap(),
+            writer: Pool::writer(&path).unwrap(),
+            access: Arc::new(AccessConfig::default()),
             live,
             registry: watch::channel(active).1,
             verifier: Arc::new(Verifier::new("tomato", vec![issuer], 10)),

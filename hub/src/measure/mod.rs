@@ -1,0 +1,4 @@
+//! Histories for tests, and what is measured with them.
+
+pub(crate) mod history;
+mod story;
