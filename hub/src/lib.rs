@@ -10,7 +10,10 @@
 //! | `projections` | pure folds: event in, changed row out |
 //! | `fold` | reads the rows that events need, folds, writes: for `ingest`, and for [`rebuild`] from the stored events |
 //! | `store` | the SQLite file: schema, statements, connections |
-//! | `http` | the operators' API |
+//! | `changes` | what was just committed, for those who watch |
+//! | `alerts` | rules, kept until they are over, told to a webhook |
+//! | `statement` | reads the statements of payment providers |
+//! | `http` | the operators' API and page |
 //! | `clock` | the only reader of wall time |
 //! | [`fault`] | errors with their causes |
 //!
@@ -28,6 +31,8 @@
 //! before the stored position, and what is known already is skipped. The server's sources may sleep after a restart;
 //! a heartbeat that promises more than has arrived makes `ingest::sources` kick them.
 
+mod alerts;
+mod changes;
 mod clock;
 pub mod config;
 pub mod enrol;
@@ -63,6 +68,8 @@ use tomato_shared::runtime::serve::{BindError, bind, serve};
 use tomato_shared::runtime::shutdown::{Exit, StopSignal, Supervisor};
 use tomato_shared::subject;
 
+use alerts::Watch;
+use changes::Changes;
 use config::{HubConfig, StreamConfig};
 use fault::Chain;
 use ingest::Applier;
@@ -117,6 +124,7 @@ impl Hub {
         let readers = Pool::readers(&config.database(), config.http.read_connections)?;
         let watching = Pool::readers(&config.database(), 1)?;
         let (live, rewind) = (Arc::new(Live::default()), Arc::new(Notify::new()));
+        let changes = Changes::default();
         let watcher = Watcher::start(watching.clone(), Arc::clone(&live), Arc::clone(&rewind)).await?;
         heartbeats::restore(&writer, &live).await?;
         let registry = watcher.subscribe();
@@ -125,7 +133,13 @@ impl Hub {
         let users = leaf_users(&registry.borrow());
         let broker = Arc::new(Broker::hub(&config.broker, &users, &config.data_dir)?);
         let client = connect(&broker.access(), "tomato-hub", subject::HUB_INBOX).await?;
-        let applier = Applier::new(writer.clone(), client.clone(), Arc::clone(&live), registry.clone()).await?;
+        let applier = Applier::new(
+            writer.clone(),
+            client.clone(),
+            (Arc::clone(&live), changes.clone()),
+            registry.clone(),
+        )
+        .await?;
 
         let parts = Parts {
             stream: fitting(config.stream, &broker),
@@ -135,6 +149,7 @@ impl Hub {
             config,
             client,
             live,
+            changes,
             registry,
             rewind,
             verifier,
@@ -143,6 +158,7 @@ impl Hub {
         let stop = supervisor.stop_signal();
         supervisor.spawn("registry", watcher.run(stop.clone()).map_err(Chain));
         parts.spawn_ingest(&mut supervisor, &stop, applier);
+        supervisor.spawn("alerts", parts.alerts().run(stop.clone()).map_err(Chain));
         let drain = parts.spawn_http(&mut supervisor, &stop, listener) + DRAIN;
         let (stop, stopped) = oneshot::channel();
         let asked = async move {
@@ -199,6 +215,7 @@ struct Parts {
     client: Client,
     broker: Arc<Broker>,
     live: Arc<Live>,
+    changes: Changes,
     registry: watch::Receiver<Active>,
     rewind: Arc<Notify>,
     verifier: Arc<Verifier>,
@@ -231,6 +248,17 @@ impl Parts {
         supervisor.spawn("broker users", admit);
     }
 
+    fn alerts(&self) -> Watch {
+        Watch {
+            config: self.config.alerts.clone(),
+            readers: self.readers.clone(),
+            writer: self.writer.clone(),
+            live: Arc::clone(&self.live),
+            registry: self.registry.clone(),
+            changes: self.changes.clone(),
+        }
+    }
+
     /// Returns how long open requests get at shutdown.
     fn spawn_http(self, supervisor: &mut Supervisor, stop: &StopSignal, listener: TcpListener) -> Duration {
         let limits = self.config.http.limits;
@@ -241,7 +269,9 @@ impl Parts {
             readers: self.readers,
             writer: self.writer,
             access: Arc::new(self.config.access),
+            page: Arc::new(self.config.page),
             live: self.live,
+            changes: self.changes,
             registry: self.registry,
             verifier: self.verifier,
             broker: Some(self.client),

@@ -7,6 +7,7 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use http::HeaderMap;
 use rusqlite::Connection;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tomato_shared::cell::{Cell, RegionId};
 use tomato_shared::runtime::problem::Problem;
@@ -40,7 +41,7 @@ pub(super) struct Asked {
     format: Option<Format>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Step {
     Minute,
@@ -71,20 +72,25 @@ struct Grouping {
 /// What a group has in common; `None` where it is not grouped by it.
 type Key = (Option<i64>, Option<RegionId>, Option<i64>);
 
-#[derive(Debug, Serialize)]
-struct Analytics {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Analytics {
     /// Whole stretches: the first begins at `from`.
+    #[schemars(with = "String")]
     from: UnixMs,
+    #[schemars(with = "String")]
     to: UnixMs,
     step: Step,
     groups: Vec<Group>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Group {
     /// When the stretch begins.
+    #[schemars(with = "Option<String>")]
     start: Option<UnixMs>,
+    #[schemars(with = "Option<String>")]
     region: Option<RegionId>,
+    #[schemars(with = "Option<String>")]
     cell: Option<Cell>,
     #[serde(flatten)]
     counted: Counted,
@@ -94,7 +100,7 @@ struct Group {
 }
 
 /// How many orders came how far in the stretch, each at the time that it did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Counted {
     created: i64,
     paid: i64,
@@ -111,7 +117,7 @@ struct Counted {
 }
 
 /// How long something took.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct SpanView {
     count: i64,
     p50_ms: Option<i64>,

@@ -7,6 +7,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use h3o::LatLng;
 use rusqlite::Connection;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tomato_shared::cell::{Cell, RegionId};
 use tomato_shared::id::{DriverId, OrderId};
@@ -28,30 +29,32 @@ const DEMAND_MS: i64 = 30 * MINUTE_MS;
 const SHOWN_MS: i64 = 7 * DAY_MS;
 
 /// GeoJSON (RFC 7946).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Cells {
     #[serde(rename = "type")]
     kind: &'static str,
     features: Vec<Feature>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Feature {
     #[serde(rename = "type")]
     kind: &'static str,
+    #[schemars(with = "String")]
     id: Cell,
     properties: Properties,
     geometry: Polygon,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Properties {
+    #[schemars(with = "String")]
     region: RegionId,
     /// Restaurants in the cell.
     restaurants: u32,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Polygon {
     #[serde(rename = "type")]
     kind: &'static str,
@@ -114,15 +117,17 @@ fn degrees(place: &LatLng) -> [f64; 2] {
     [round(place.lng()), round(place.lat())]
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Values {
     cells: Vec<Value>,
 }
 
 /// What happens in a cell.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 struct Value {
+    #[schemars(with = "Option<String>")]
     cell: Option<Cell>,
+    #[schemars(with = "Option<String>")]
     region: Option<RegionId>,
     /// Orders placed in the last 30 minutes.
     demand: i64,
@@ -198,18 +203,22 @@ pub(super) struct RegionQuery {
     region: RegionId,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Orders {
     orders: Vec<OrderView>,
     drivers_online: i64,
 }
 
 /// An order under way. Places are those of cells, to about 500 m: events tell no address.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct OrderView {
+    #[schemars(with = "String")]
     id: OrderId,
+    #[schemars(with = "String")]
     status: OrderState,
+    #[schemars(with = "String")]
     placed_at: UnixMs,
+    #[schemars(with = "Option<String>")]
     driver_id: Option<DriverId>,
     to: [f64; 2],
     /// The restaurant's; `null` where the region has not told where it is.

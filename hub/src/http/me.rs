@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tomato_shared::cell::RegionId;
 use tomato_shared::runtime::problem::Problem;
@@ -14,24 +15,34 @@ use crate::store::anomalies::{self, Noted};
 /// Anomalies of one answer.
 const MOST: u32 = 500;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Me {
     subject: String,
     access: &'static str,
     /// The regions that the token is good for; `null`: all.
+    #[schemars(with = "Option<Vec<String>>")]
     regions: Option<Vec<RegionId>>,
+    /// Tiles for the page's map; `null`: none.
+    tile_url: Option<String>,
+    tile_attribution: String,
 }
 
-pub(super) async fn me(operator: Operator, query: Result<Query<NoQuery>, QueryRejection>) -> Result<Json<Me>, Problem> {
+pub(super) async fn me(
+    operator: Operator,
+    State(app): State<App>,
+    query: Result<Query<NoQuery>, QueryRejection>,
+) -> Result<Json<Me>, Problem> {
     query.map_err(|rejection| bad_query(&rejection))?;
     Ok(Json(Me {
         subject: operator.subject().to_owned(),
         access: operator.access().name(),
         regions: operator.regions().map(|regions| regions.into_iter().collect()),
+        tile_url: app.page.tile_url.clone(),
+        tile_attribution: app.page.tile_attribution.clone(),
     }))
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Anomalies {
     anomalies: Vec<Noted>,
 }

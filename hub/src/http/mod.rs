@@ -13,18 +13,28 @@
 //! | `GET, POST /v1/money/statements?provider=&region=` | the provider's own statements |
 //! | `GET, POST /v1/money/settlements` and `/{run}` | payouts to restaurants and drivers, as JSON or CSV |
 //! | `GET /v1/money/payouts/{id}` | the statement of one payout, as JSON or CSV |
+//! | `GET /v1/alerts`, `POST /v1/alerts/{id}/ack` | what is going wrong, and who has seen it |
+//! | `GET /v1/live` | a WebSocket that says what changed |
 //! | `GET /v1/regions` | what the hub has of each region, and what it lacks |
+//! | `GET /v1/openapi.json` | this API, for programs |
+//! | `GET /ui/` | the page |
+//! | `GET /metrics` | the hub and the fleet, for Prometheus |
 //! | `GET /livez` `/readyz?verbose` `/version` | for those who run the hub |
 
+mod alerts;
 mod analytics;
 mod auth;
 mod csv;
 mod health;
+mod live;
 mod map;
 mod me;
+mod metrics;
 mod money;
+mod openapi;
 mod orders;
 mod overview;
+mod page;
 mod regions;
 #[cfg(test)]
 mod tests;
@@ -42,7 +52,8 @@ use tomato_shared::runtime::jwt::Verifier;
 use tomato_shared::runtime::problem::Problem;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::config::AccessConfig;
+use crate::changes::Changes;
+use crate::config::{AccessConfig, PageConfig};
 use crate::fault::Chain;
 use crate::live::Live;
 use crate::registry::Active;
@@ -58,6 +69,8 @@ pub(crate) struct App {
     pub(crate) live: Arc<Live>,
     pub(crate) registry: watch::Receiver<Active>,
     pub(crate) verifier: Arc<Verifier>,
+    pub(crate) page: Arc<PageConfig>,
+    pub(crate) changes: Changes,
     /// `None` in tests without a broker.
     pub(crate) broker: Option<async_nats::Client>,
 }
@@ -81,6 +94,15 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/money/settlements", get(money::runs).post(money::settle))
         .route("/v1/money/settlements/{run_id}", get(money::run))
         .route("/v1/money/payouts/{payout_id}", get(money::payout))
+        .route("/v1/alerts", get(alerts::list))
+        .route("/v1/alerts/{id}/ack", axum::routing::post(alerts::acknowledge))
+        .route("/v1/live", get(live::live))
+        .route("/v1/openapi.json", get(openapi::read))
+        .route("/", get(page::home))
+        .route("/ui", get(page::home))
+        .route("/ui/", get(page::file))
+        .route("/ui/{*path}", get(page::file))
+        .route("/metrics", get(metrics::read))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/version", get(health::version))

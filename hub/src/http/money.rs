@@ -7,6 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use rusqlite::Connection;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tomato_shared::cell::RegionId;
 use tomato_shared::runtime::problem::Problem;
@@ -29,8 +30,9 @@ const STATEMENTS: DurationMs = DurationMs(-35 * DAY_MS);
 /// Rows per list.
 const MOST: u32 = 500;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Money {
+    #[schemars(with = "String")]
     at: UnixMs,
     balances: Vec<Balance>,
     books: Vec<Books>,
@@ -38,8 +40,9 @@ pub(super) struct Money {
 }
 
 /// The books of one region.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Books {
+    #[schemars(with = "String")]
     region: RegionId,
     postings: u64,
     /// Hash of the newest posting, which covers all before it; empty before the first.
@@ -94,13 +97,14 @@ pub(super) struct FormatQuery {
     format: Option<Format>,
 }
 
-#[derive(Debug, Serialize)]
-struct UnmatchedList {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct UnmatchedList {
+    #[schemars(with = "String")]
     at: UnixMs,
     unmatched: Vec<UnmatchedView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct UnmatchedView {
     #[serde(flatten)]
     unmatched: Unmatched,
@@ -130,7 +134,7 @@ pub(super) async fn unmatched(
     Ok(csv::answer(format, &list, &list.unmatched, "unmatched"))
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Statements {
     statements: Vec<Imported>,
 }
@@ -157,7 +161,7 @@ pub(super) struct ImportQuery {
     to: Option<UnixMs>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ImportResult {
     lines: usize,
     /// Lines that had not been imported before.
@@ -204,7 +208,7 @@ fn known(operator: &Operator, app: &App, region: &RegionId) -> Result<(), Proble
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Runs {
     settlements: Vec<Run>,
 }
@@ -229,7 +233,7 @@ pub(super) struct SettleBody {
     regions: Option<Vec<RegionId>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Payouts {
     payouts: Vec<Payout>,
 }
@@ -277,8 +281,8 @@ pub(super) async fn run(
 }
 
 /// What a restaurant or driver gets with a payout: the entries that it settles.
-#[derive(Debug, Serialize)]
-struct PayoutStatement {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct PayoutStatement {
     #[serde(flatten)]
     payout: Payout,
     entries: Vec<Line>,

@@ -5,6 +5,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tomato_shared::cell::{Cell, RegionId};
@@ -43,30 +44,43 @@ pub(super) struct ListQuery {
     limit: Option<u32>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Page {
     orders: Vec<View>,
     /// For the next page; `null` on the last.
     next_cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct View {
+    #[schemars(with = "String")]
     id: OrderId,
+    #[schemars(with = "String")]
     region: RegionId,
+    #[schemars(with = "String")]
     status: OrderState,
     version: u32,
+    #[schemars(with = "String")]
     customer_id: UserId,
+    #[schemars(with = "String")]
     restaurant_id: RestaurantId,
+    #[schemars(with = "Option<String>")]
     driver_id: Option<DriverId>,
+    #[schemars(with = "String")]
     payment_method: PaymentMethod,
     total_minor: i64,
     refunded_minor: i64,
+    #[schemars(with = "String")]
     currency: Currency,
+    #[schemars(with = "String")]
     cell: Cell,
+    #[schemars(with = "String")]
     placed_at: UnixMs,
+    #[schemars(with = "String")]
     updated_at: UnixMs,
+    #[schemars(with = "Option<String>")]
     final_at: Option<UnixMs>,
+    #[schemars(with = "Option<String>")]
     cancel_reason: Option<CancelReason>,
 }
 
@@ -93,7 +107,7 @@ impl From<OrderRow> for View {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Order {
     #[serde(flatten)]
     order: View,
@@ -106,14 +120,21 @@ pub(super) struct Order {
 }
 
 /// When the order came where; `null` where it did not, or not yet.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct TimesView {
+    #[schemars(with = "Option<String>")]
     deliver_at: Option<UnixMs>,
+    #[schemars(with = "Option<String>")]
     confirmed_at: Option<UnixMs>,
+    #[schemars(with = "Option<String>")]
     asked_at: Option<UnixMs>,
+    #[schemars(with = "Option<String>")]
     preparing_at: Option<UnixMs>,
+    #[schemars(with = "Option<String>")]
     ready_at: Option<UnixMs>,
+    #[schemars(with = "Option<String>")]
     assigned_at: Option<UnixMs>,
+    #[schemars(with = "Option<String>")]
     picked_up_at: Option<UnixMs>,
 }
 
@@ -132,7 +153,7 @@ impl From<Times> for TimesView {
 }
 
 /// What the order's events say of its money, in minor units.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct MoneyView {
     taken_minor: i64,
     tipped_minor: i64,
@@ -154,8 +175,9 @@ impl MoneyView {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct PaymentView {
+    #[schemars(with = "String")]
     payment_id: PaymentId,
     transaction_id: String,
     tip: bool,
@@ -163,7 +185,9 @@ struct PaymentView {
     authorised_minor: i64,
     captured_minor: i64,
     refunded_minor: i64,
+    #[schemars(with = "String")]
     created_at: UnixMs,
+    #[schemars(with = "String")]
     updated_at: UnixMs,
 }
 
@@ -184,12 +208,14 @@ impl From<PaymentRow> for PaymentView {
 }
 
 /// One event of an order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Moment {
     seq: u64,
     version: Option<u32>,
+    #[schemars(with = "String")]
     at: UnixMs,
     /// `null` for events of a node newer than the hub.
+    #[schemars(with = "Option<String>")]
     by: Option<Actor>,
     #[serde(rename = "type")]
     name: String,

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tomato_shared::cell::RegionId;
 use tomato_shared::money::Currency;
@@ -16,21 +17,23 @@ use crate::projections::analytics::Level;
 use crate::projections::tally::{Span, Tally};
 use crate::store::rollups::{self, Wanted};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Overview {
+    #[schemars(with = "String")]
     at: UnixMs,
     sum: View,
     regions: Vec<RegionView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct RegionView {
+    #[schemars(with = "String")]
     region: RegionId,
     #[serde(flatten)]
     totals: View,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct View {
     placed: i64,
     delivered: i64,
@@ -41,15 +44,16 @@ struct View {
     click_to_door: ClickToDoor,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct MoneyView {
+    #[schemars(with = "String")]
     currency: Currency,
     revenue_minor: i64,
     refunded_minor: i64,
 }
 
 /// `null` before the first delivery.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ClickToDoor {
     p50_ms: Option<i64>,
     p90_ms: Option<i64>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tomato_shared::event::CancelReason;
 use tomato_shared::money::Currency;
@@ -42,7 +43,7 @@ pub(crate) struct Counts {
 pub(crate) struct Reason(pub(crate) CancelReason);
 
 /// Money in one currency, in minor units.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Money {
     /// Totals of delivered orders.
     pub(crate) revenue_minor: i64,

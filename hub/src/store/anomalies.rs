@@ -1,6 +1,7 @@
 //! Events that contradict the state they met.
 
 use rusqlite::{Connection, params};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tomato_shared::cell::RegionId;
 use tomato_shared::id::OrderId;
@@ -40,11 +41,14 @@ pub(crate) fn note(
 }
 
 /// One anomaly, as it is shown.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Noted {
+    #[schemars(with = "String")]
     pub(crate) region: RegionId,
     pub(crate) seq: i64,
+    #[schemars(with = "String")]
     pub(crate) at: UnixMs,
+    #[schemars(with = "Option<String>")]
     pub(crate) order_id: Option<OrderId>,
     pub(crate) kind: String,
     pub(crate) detail: String,

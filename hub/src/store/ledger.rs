@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tomato_shared::cell::RegionId;
 use tomato_shared::id::{Id, OrderId};
@@ -82,8 +83,9 @@ pub(crate) fn save_moves(conn: &Connection, region: &RegionId, moves: &Moves) ->
 }
 
 /// What stands in one kind of account of one region.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Balance {
+    #[schemars(with = "String")]
     pub(crate) region: RegionId,
     pub(crate) currency: String,
     pub(crate) account: String,
@@ -119,11 +121,14 @@ pub(crate) fn balances(conn: &Connection) -> Result<Vec<Balance>, StoreFault> {
 }
 
 /// One entry, with its posting.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Line {
+    #[schemars(with = "String")]
     pub(crate) region: RegionId,
     pub(crate) seq: i64,
+    #[schemars(with = "String")]
     pub(crate) at: UnixMs,
+    #[schemars(with = "Option<String>")]
     pub(crate) order_id: Option<OrderId>,
     pub(crate) cause: String,
     pub(crate) currency: String,

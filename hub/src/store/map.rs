@@ -120,3 +120,23 @@ fn read_state(name: String) -> Result<OrderState, StoreFault> {
         found: name,
     })
 }
+
+/// When the restaurant was asked that has not answered for longest, of orders placed since `from_ms`.
+pub(crate) fn oldest_unanswered(
+    conn: &Connection,
+    region: &RegionId,
+    from_ms: i64,
+) -> Result<Option<UnixMs>, StoreFault> {
+    let sql = "SELECT min(asked_at_ms) FROM orders WHERE state = 'CONFIRMED' AND placed_at_ms >= ?2 AND region = ?1";
+    let values = params![region.as_str(), from_ms];
+    let found: Option<i64> = conn.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+    Ok(found.map(UnixMs))
+}
+
+/// Orders of a region that are cooked for, or wait for a driver.
+pub(crate) fn waiting(conn: &Connection, region: &RegionId) -> Result<i64, StoreFault> {
+    let sql = "SELECT count(*) FROM orders WHERE state IN ('PREPARING', 'READY_FOR_PICKUP') AND region = ?1";
+    Ok(conn
+        .prepare_cached(sql)?
+        .query_row([region.as_str()], |row| row.get(0))?)
+}

@@ -2,6 +2,7 @@
 //!
 //! Knows tables and rows, nothing of NATS or HTTP. Each submodule owns the statements of some tables.
 
+pub(crate) mod alerts;
 pub(crate) mod anomalies;
 pub(crate) mod events;
 pub(crate) mod ledger;

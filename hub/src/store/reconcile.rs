@@ -1,6 +1,7 @@
 //! Three ways to know an order's money: the provider's statement, the books, the order's events. What does not match.
 
 use rusqlite::{Connection, Row, params};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tomato_shared::cell::RegionId;
 use tomato_shared::id::{Id, OrderId};
@@ -10,14 +11,17 @@ use super::StoreFault;
 use super::regions::region_of;
 
 /// Something about money that does not match. Amounts in minor units; `None` where that side says nothing of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Unmatched {
+    #[schemars(with = "String")]
     pub(crate) region: RegionId,
+    #[schemars(with = "Option<String>")]
     pub(crate) order_id: Option<OrderId>,
     /// The provider's; empty where it is not about one payment.
     pub(crate) transaction_id: String,
     pub(crate) reason: &'static str,
     /// Since when.
+    #[schemars(with = "String")]
     pub(crate) at: UnixMs,
     pub(crate) currency: String,
     pub(crate) provider_minor: Option<i64>,

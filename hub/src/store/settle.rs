@@ -1,6 +1,7 @@
 //! What the hub decides or is given about money: imported statements, and payouts.
 
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tomato_shared::cell::RegionId;
@@ -79,14 +80,18 @@ pub(crate) fn import(conn: &mut Connection, statement: &Statement, signed: &Sign
 }
 
 /// An imported statement, as it is listed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Imported {
     pub(crate) id: i64,
     pub(crate) provider: String,
+    #[schemars(with = "String")]
     pub(crate) region: RegionId,
+    #[schemars(with = "String")]
     pub(crate) from: UnixMs,
+    #[schemars(with = "String")]
     pub(crate) to: UnixMs,
     pub(crate) lines: i64,
+    #[schemars(with = "String")]
     pub(crate) imported_at: UnixMs,
     pub(crate) imported_by: String,
 }
@@ -112,11 +117,12 @@ pub(crate) fn statements(conn: &Connection, limit: u32) -> Result<Vec<Imported>,
 }
 
 /// What is paid to one restaurant or driver.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Payout {
     /// The same for the same entries: a bank that gets it twice pays once.
     pub(crate) payout_id: String,
     pub(crate) run_id: String,
+    #[schemars(with = "String")]
     pub(crate) region: RegionId,
     pub(crate) account: String,
     pub(crate) party: String,
@@ -125,6 +131,7 @@ pub(crate) struct Payout {
     pub(crate) from_seq: i64,
     pub(crate) to_seq: i64,
     pub(crate) amount_minor: i64,
+    #[schemars(with = "String")]
     pub(crate) created_at: UnixMs,
     pub(crate) created_by: String,
 }
@@ -224,12 +231,13 @@ pub(crate) fn find(conn: &Connection, payout_id: &str) -> Result<Option<Payout>,
 }
 
 /// A settlement run, as it is listed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Run {
     pub(crate) run_id: String,
     pub(crate) currency: String,
     pub(crate) payouts: i64,
     pub(crate) amount_minor: i64,
+    #[schemars(with = "String")]
     pub(crate) created_at: UnixMs,
     pub(crate) created_by: String,
 }
