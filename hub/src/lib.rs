@@ -15,6 +15,7 @@
 //! | `statement` | reads the statements of payment providers |
 //! | `http` | the operators' API and page |
 //! | `clock` | the only reader of wall time |
+//! | `measure` | histories by the million, for tests and `./scripts/bench hub`; not in the program |
 //! | [`fault`] | errors with their causes |
 //!
 //! The hub decides nothing about orders and sends regions nothing but watermarks and repair requests; when it is gone,
@@ -45,8 +46,8 @@ mod ingest;
 #[path = "../tests/support/life.rs"]
 mod life;
 mod live;
-#[cfg(test)]
-mod measure;
+#[cfg(any(test, feature = "measure"))]
+pub mod measure;
 mod projections;
 pub mod rebuild;
 mod registry;

@@ -127,11 +127,6 @@ impl History {
         self.next_of_an_order()
     }
 
-    /// Whether no order is under way.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.lives.is_empty()
-    }
-
     /// The next event of the orders that are under way, without new ones; `None` when all have ended.
     pub(crate) fn drain(&mut self) -> Option<(u64, Vec<u8>)> {
         let Reverse((at, number)) = self.heap.pop()?;
