@@ -3,7 +3,7 @@
 import { get, save } from "./api.js";
 import { bars, lines } from "./chart.js";
 import { card, choice, emptyState, fill, h, select, table, tiles } from "./dom.js";
-import { axisTime, minutes, money, moneyShort, number, span, spanName, spanOrder } from "./format.js";
+import { axisTime, money, moneyShort, number, span, spanName, spanOrder } from "./format.js";
 
 const HOUR = 3600000;
 const RANGES = [["1", "Hour"], ["24", "Day"], ["168", "Week"], ["720", "Month"], ["8760", "Year"]];
@@ -35,14 +35,13 @@ export function view(root) {
     const from = to - Number(asked.hours) * HOUR;
     const query = new URLSearchParams({ from: new Date(from).toISOString(), to: new Date(to).toISOString() });
     if (asked.region) query.set("region", asked.region);
-    const [overTime, byRegion] = await Promise.all([get(`/v1/analytics?${query}&by=time`), get(`/v1/analytics?${query}&by=region`)]);
+    const [overTime, byRegion, whole] = await Promise.all(["time", "region", ""].map((by) => get(`/v1/analytics?${query}&by=${by}`)));
     exportPath = `/v1/analytics?${query}&by=time,region&format=csv`;
-    draw(overTime, byRegion, from, to);
+    draw(overTime, byRegion, whole.groups[0], from, to);
   }
 
-  function draw(overTime, byRegion, from, to) {
-    const sum = total(byRegion.groups);
-    if (sum.created + sum.delivered + sum.cancelled === 0) {
+  function draw(overTime, byRegion, sum, from, to) {
+    if (!sum) {
       fill(body, h("div", { class: "card" }, emptyState("Nothing in this range", "Choose a longer one, or wait for orders.")));
       return;
     }
@@ -59,9 +58,9 @@ export function view(root) {
           { name: "placed", style: "s2", values: groups.map((group) => group?.created ?? 0) },
           { name: "delivered", style: "s4", values: groups.map((group) => group?.delivered ?? 0) },
           { name: "cancelled", style: "s1", values: groups.map((group) => group?.cancelled ?? 0) }] })),
-        card("Order to door", null, lines({ title: "Order to door", times, show: minutes, series: [
-          { name: "half of the orders within", style: "s2", values: groups.map((group) => group?.spans.click_to_door?.p50_ms ?? null) },
-          { name: "9 of 10 within", style: "s1", values: groups.map((group) => group?.spans.click_to_door?.p90_ms ?? null) }] })),
+        card("Order to door", null, lines({ title: "Order to door", times, show: (value) => `${value.toFixed(1)} min`, mark: (value) => `${value} min`, series: [
+          { name: "half of the orders within", style: "s2", values: groups.map((group) => inMinutes(group?.spans.click_to_door?.p50_ms)) },
+          { name: "9 of 10 within", style: "s1", values: groups.map((group) => inMinutes(group?.spans.click_to_door?.p90_ms)) }] })),
         currencies.map((currency) => card(`Revenue in ${currency}`, null, lines({ title: `Revenue in ${currency}`, times, show: (value) => money(value, currency), mark: (value) => moneyShort(value, currency), series: [
           { name: "delivered", style: "s4", values: groups.map((group) => group?.money[currency]?.revenue_minor ?? 0) },
           { name: "refunded", style: "s1", values: groups.map((group) => group?.money[currency]?.refunded_minor ?? 0) }] }))),
@@ -72,7 +71,7 @@ export function view(root) {
         card("Why orders were cancelled", null, Object.keys(sum.cancelled_by).length
           ? bars("Reasons", Object.entries(sum.cancelled_by).sort((a, b) => b[1] - a[1]).map(([reason, count]) => [reason.replace(/_/g, " "), count, number(count)]))
           : emptyState("None", "No order was cancelled in this range."))),
-      card("How long things took", null, spans(byRegion.groups)),
+      card("How long things took", null, spans(sum.spans)),
       card("Regions", null, table("Regions", [
         ["Region", (group) => group.region],
         ["Placed", (group) => number(group.created), "n"],
@@ -87,18 +86,7 @@ export function view(root) {
   return { load, redraw: () => load(true) };
 }
 
-function total(groups) {
-  const sum = { created: 0, paid: 0, accepted: 0, ready: 0, picked_up: 0, delivered: 0, cancelled: 0, payment_failed: 0, online_ms: 0, busy_ms: 0, money: {}, cancelled_by: {} };
-  for (const group of groups) {
-    for (const field of Object.keys(sum)) if (typeof sum[field] === "number") sum[field] += group[field];
-    for (const [currency, one] of Object.entries(group.money)) {
-      const into = (sum.money[currency] ??= { revenue_minor: 0, refunded_minor: 0, tips_minor: 0 });
-      for (const field of Object.keys(into)) into[field] += one[field];
-    }
-    for (const [reason, count] of Object.entries(group.cancelled_by)) sum.cancelled_by[reason] = (sum.cancelled_by[reason] ?? 0) + count;
-  }
-  return sum;
-}
+const inMinutes = (ms) => (ms === null || ms === undefined ? null : ms / 60000);
 
 function figures(sum) {
   const each = (show) => Object.entries(sum.money).map(([currency, one]) => show(one, currency)).join(" + ") || "–";
@@ -113,12 +101,10 @@ function figures(sum) {
   ]);
 }
 
-/** Regions' medians do not add up; the table names each region's. */
-function spans(groups) {
-  const rows = spanOrder.flatMap((code) => groups.filter((group) => group.spans[code]).map((group) => ({ code, region: group.region, ...group.spans[code] })));
+function spans(found) {
+  const rows = spanOrder.filter((code) => found[code]).map((code) => ({ code, ...found[code] }));
   return table("How long things took", [
     ["What", (row) => spanName(row.code)],
-    ["Region", (row) => row.region],
     ["Counted", (row) => number(row.count), "n"],
     ["Half within", (row) => span(row.p50_ms), "n"],
     ["9 of 10 within", (row) => span(row.p90_ms), "n"],

@@ -31,8 +31,6 @@ export function span(ms) {
   return `${Math.floor(seconds / 86400)} days`;
 }
 
-export const minutes = (ms) => (ms === null || ms === undefined ? "–" : `${(ms / 60000).toFixed(1)} min`);
-
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const short = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });

@@ -11,6 +11,8 @@ const MEANING = {
   waiting: "orders that are paid and not yet with a driver",
   door_p50_ms: "median from order to door in the last hours",
 };
+/** At least this much has the strongest colour: one order is no rush. */
+export const FULL = { demand: 8, waiting: 8, door_p50_ms: 3600000 };
 /** Orders are drawn from this many times the fitted size on. */
 const CLOSE = 1.6;
 
@@ -57,7 +59,7 @@ export function regionMap({ me, onRegion }) {
     view ??= { ...fitted };
     const palette = colours();
     if (me.tile_url) drawTiles(pen, width, height);
-    const most = Math.max(0, ...mine.map((cell) => value(cell.id)));
+    const most = Math.max(FULL[layer], ...mine.map((cell) => value(cell.id)));
     pen.globalAlpha = me.tile_url ? 0.7 : 1;
     drawCells(pen, mine, view, width, height, value, most, palette);
     pen.globalAlpha = 1;

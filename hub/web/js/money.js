@@ -13,6 +13,7 @@ export function view(root, { me }) {
   const regionBox = h("span");
   let region = "";
   let found = null;
+  let regionChoice = null;
 
   fill(root,
     h("div", { class: "head" }, h("h1", {}, "Money"), h("div", { class: "tools" }, regionBox)),
@@ -29,6 +30,7 @@ export function view(root, { me }) {
     found = { all, list: list.unmatched, runs: runs.settlements, imported: imported.statements };
     if (!regionBox.hasChildNodes()) {
       fill(regionBox, select("Region", [["", "All"], ...all.books.map((one) => [one.region, one.region])], "", (chosen) => { region = chosen; draw(); }));
+      if (regionChoice) fill(regionChoice, all.books.map((one) => h("option", {}, one.region)));
     }
     draw();
   }
@@ -92,7 +94,8 @@ export function view(root, { me }) {
   function importer() {
     const file = h("input", { type: "file", accept: "application/json", required: true });
     const provider = select("Provider", [["stripe", "Stripe"], ["razorpay", "Razorpay"], ["simulated", "Simulated"]], "stripe", () => {});
-    const where = h("input", { required: true, size: "6", placeholder: "blr" });
+    const where = h("select", { required: true });
+    regionChoice = where;
     return h("form", { class: "tools", onsubmit: async (event) => {
       event.preventDefault();
       try {
@@ -127,12 +130,13 @@ function summary(balances, unmatched, books) {
     return Object.entries(byCurrency).map(([currency, minor]) => money(Math.abs(minor), currency)).join(" + ") || "–";
   };
   const whole = books.every((one) => one.sum_minor === 0);
+  const postings = books.reduce((all, one) => all + one.postings, 0);
   return tiles([
     ["Held by the provider", sum("provider_clearing")],
-    ["Cash with drivers", sum("cash_in_hand"), `${sum("cash_office")} handed in`],
+    ["Cash with drivers", sum("cash_in_hand"), sum("cash_office") === "–" ? "" : `${sum("cash_office")} handed in`],
     ["Owed to restaurants", sum("restaurant_payable")],
     ["Owed to drivers", sum("driver_payable")],
-    ["Unmatched", number(unmatched.length), unmatched.length ? `oldest ${span(Math.max(...unmatched.map((one) => one.age_ms)))}` : "all three sides agree"],
-    ["Books", whole ? "in balance" : "off", `${number(books.reduce((all, one) => all + one.postings, 0))} postings`],
+    ["Unmatched", number(unmatched.length), unmatched.length ? `oldest ${span(Math.max(...unmatched.map((one) => one.age_ms)))}` : postings ? "all sides agree" : "events only: no books yet"],
+    ["Books", postings === 0 ? "empty" : whole ? "in balance" : "off", `${number(postings)} postings`],
   ]);
 }

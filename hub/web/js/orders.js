@@ -14,7 +14,7 @@ function list(root) {
   const filter = { region: "", status: "", text: "", cursor: null };
   const head = h("div", { class: "head" }, h("h1", {}, "Orders"));
   const rows = h("div");
-  const more = h("button", { type: "button", hidden: true, onclick: () => page(true) }, "Show more");
+  const more = h("button", { type: "button", class: "more", hidden: true, onclick: () => page(true) }, "Show more");
   const said = h("p", { class: "small soft", role: "status" });
   const regionBox = h("span");
   let shown = [];
@@ -91,7 +91,7 @@ function list(root) {
 
   function who(kind, id) {
     if (!id) return "–";
-    return h("button", { type: "button", class: "quiet id", title: `All orders of this ${kind}: ${id}`, onclick: () => { search.value = id; find(id); } }, tail(id));
+    return h("button", { type: "button", class: "who id", title: `All orders of this ${kind}: ${id}`, onclick: () => { search.value = id; find(id); } }, tail(id));
   }
   return { load };
 }

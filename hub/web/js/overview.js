@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { badge, card, emptyState, fill, h, tiles } from "./dom.js";
-import { money, moneyShort, number, rule, span } from "./format.js";
+import { money, moneyShort, number, rule, span, state, tail, time } from "./format.js";
 import { readCells, regionMap } from "./map.js";
 import { drawSmall, regionCard, syncText } from "./regions.js";
 
@@ -12,6 +12,7 @@ const CELLS_MS = 60000;
 export function view(root, { me }) {
   const figures = h("div");
   const alarms = h("div");
+  const newest = h("div");
   const grid = h("div", { class: "regions" });
   let picked = null;
   const map = regionMap({ me, onRegion: (name) => { picked = name; load(); } });
@@ -22,7 +23,9 @@ export function view(root, { me }) {
   fill(root,
     h("div", { class: "head" }, h("h1", {}, "Now")),
     figures,
-    h("div", { class: "split" }, map.element, card("Going wrong", h("a", { href: "#/alerts" }, "All alerts"), alarms)),
+    h("div", { class: "split" }, map.element, h("div", { class: "stack" },
+      card("Going wrong", h("a", { href: "#/alerts" }, "All alerts"), alarms),
+      card("Newest orders", h("a", { href: "#/orders" }, "All orders"), newest))),
     h("section", { class: "stack", "aria-labelledby": "regions" }, h("h2", { id: "regions" }, "Regions"), grid));
 
   async function load() {
@@ -30,13 +33,14 @@ export function view(root, { me }) {
       cells = await readCells();
       cellsAt = Date.now();
     }
-    const [overview, regions, values, alerts] = await Promise.all(["/v1/overview", "/v1/regions", "/v1/map/values", "/v1/alerts"].map(get));
+    const [overview, regions, values, alerts, latest] = await Promise.all(["/v1/overview", "/v1/regions", "/v1/map/values", "/v1/alerts", "/v1/orders?limit=8"].map(get));
     const totals = new Map(overview.regions.map((region) => [region.region, region]));
     const byActivity = regions.regions.map((region) => region.region).sort((a, b) => (totals.get(b)?.placed ?? 0) - (totals.get(a)?.placed ?? 0) || (a < b ? -1 : 1));
     const region = picked ?? map.region() ?? byActivity[0];
     const { orders } = region ? await get(`/v1/map/orders?region=${region}`) : { orders: [] };
     fill(figures, summary(overview.sum, regions.regions));
     drawAlarms(alerts.alerts.filter((alert) => !alert.closed_at), regions.regions);
+    drawNewest(latest.orders);
     const byCell = new Map(values.cells.map((cell) => [`${cell.region} ${cell.cell}`, cell]));
     map.update({ cells, values: byCell, orders, regions: byActivity });
     drawRegions(regions.regions, totals, byCell);
@@ -51,6 +55,16 @@ export function view(root, { me }) {
       h("span", {}, h("strong", {}, `${rule(alert.rule)} · ${alert.region}`), h("br"), h("span", { class: "soft small" }, alert.detail)),
       badge(alert.acked_by ? "seen" : span(Date.now() - Date.parse(alert.opened_at)), alert.acked_by ? "" : "bad")))),
       open.length > 8 ? h("p", { class: "small soft" }, `and ${open.length - 8} more`) : null);
+  }
+
+  function drawNewest(orders) {
+    if (orders.length === 0) {
+      fill(newest, emptyState("None yet", "Orders appear here as they are placed."));
+      return;
+    }
+    fill(newest, h("ul", { class: "list" }, orders.map((order) => h("li", {},
+      h("span", {}, h("a", { href: `#/orders/${order.id}`, class: "id", title: order.id }, tail(order.id)), h("span", { class: "soft small" }, ` ${order.region} · ${time(order.placed_at)} · ${money(order.total_minor, order.currency)}`)),
+      badge(...state(order.status))))));
   }
 
   function drawRegions(regions, totals, byCell) {

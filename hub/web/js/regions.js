@@ -3,6 +3,7 @@
 import { badge, h } from "./dom.js";
 import { number, span } from "./format.js";
 import { token } from "./api.js";
+import { FULL } from "./map.js";
 import { colours, drawCells, fit, sharpen } from "./projection.js";
 
 const LINKS = { up: ["connected", "ok"], down: ["silent", "bad"], never: ["not heard yet", ""] };
@@ -19,13 +20,13 @@ export function regionCard(region, totals, onPick) {
   const canvas = h("canvas", { "aria-hidden": "true" });
   const facts = [["Under way", number(totals?.active ?? 0)], ["Drivers on", number(region.drivers_online ?? 0)], ["Delivered", number(totals?.delivered ?? 0)]];
   const element = h("article", { class: "card region", "aria-label": `Region ${region.region}` },
-    h("div", { class: "head" }, h("h3", {}, h("button", { class: "quiet", type: "button", onclick: () => onPick(region.region) }, region.region, h("span", { class: "hidden" }, ": show on the map"))), badge(link, kind)),
+    h("div", { class: "head" }, h("h3", {}, h("button", { class: "plain", type: "button", onclick: () => onPick(region.region) }, region.region, h("span", { class: "hidden" }, ": show on the map"))), badge(link, kind)),
     h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
     h("p", { class: "small soft" }, region.link === "down" ? `last heard ${span(region.heartbeat_age_ms)} ago` : region.node_version ? `node ${region.node_version}` : ""),
     canvas,
     h("p", { class: `sync ${region.missing_events ? "behind" : ""}` },
       h("span", {}, syncText(region), region.gap?.problem ? `: ${region.gap.problem}` : ""),
-      region.public_url ? h("a", { href: `${region.public_url}/#token=${token()}`, rel: "noreferrer", target: "_blank", "aria-label": `Open the node of ${region.region}` }, "Open node") : null));
+      region.public_url ? h("a", { href: `${region.public_url}/#token=${token()}`, rel: "noreferrer", target: "_blank", "aria-label": `Open node of ${region.region}` }, "Open node") : null));
   return { element, canvas };
 }
 
@@ -35,6 +36,6 @@ export function drawSmall(canvas, cells, value) {
   pen.clearRect(0, 0, width, height);
   if (!width || cells.length === 0) return;
   const view = fit(cells.flatMap((cell) => cell.ring), width, height, 8);
-  const most = Math.max(0, ...cells.map((cell) => value(cell.id)));
+  const most = Math.max(FULL.demand, ...cells.map((cell) => value(cell.id)));
   drawCells(pen, cells, view, width, height, value, most, colours());
 }
