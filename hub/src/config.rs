@@ -1,5 +1,6 @@
 //! The hub's configuration: one struct per section of the file, annotated in `config/hub.toml`.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -24,12 +25,21 @@ pub struct HubConfig {
     pub http: HttpConfig,
     /// Whose tokens are trusted.
     pub auth: AuthConfig,
+    /// What operators may do.
+    #[serde(default)]
+    pub access: AccessConfig,
     /// The broker to which the regions connect.
     #[serde(default)]
     pub broker: HubBroker,
     /// The stream into which the hub's server sources the regions' events.
     #[serde(default)]
     pub stream: StreamConfig,
+    /// What counts as going wrong.
+    #[serde(default)]
+    pub alerts: AlertConfig,
+    /// The operators' page.
+    #[serde(default)]
+    pub page: PageConfig,
     /// What new regions are told.
     #[serde(default)]
     pub enrolment: EnrolmentConfig,
@@ -60,6 +70,63 @@ impl Default for HttpConfig {
     }
 }
 
+/// What an operator may do at the hub. Everybody who may do anything may read everything of their regions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Reads.
+    Viewer,
+    /// Also acknowledges alerts.
+    Operator,
+    /// Also imports statements and settles accounts, but acknowledges nothing.
+    Finance,
+    /// All of it.
+    Admin,
+}
+
+impl Access {
+    /// Whether who has this may do what needs `needed`.
+    pub fn covers(self, needed: Self) -> bool {
+        self == needed || self == Self::Admin || needed == Self::Viewer
+    }
+
+    /// As it stands in the file and in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Finance => "finance",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// The `[access]` section.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccessConfig {
+    /// What an operator may do who is not named below. Default operator.
+    pub everyone: Access,
+    /// What others may do, by the `sub` of their token.
+    pub named: BTreeMap<String, Access>,
+}
+
+impl Default for AccessConfig {
+    fn default() -> Self {
+        Self {
+            everyone: Access::Operator,
+            named: BTreeMap::new(),
+        }
+    }
+}
+
+impl AccessConfig {
+    /// What the bearer of a token with this `sub` may do.
+    pub fn of(&self, subject: &str) -> Access {
+        self.named.get(subject).copied().unwrap_or(self.everyone)
+    }
+}
+
 /// The `[stream]` section. Limits are set at each start; `replicas` only when the stream is made, at the very first.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -81,6 +148,55 @@ impl Default for StreamConfig {
             replicas: 1,
         }
     }
+}
+
+/// The `[alerts]` section. Seconds are at most 604,800 (a week); 0 turns a rule off.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AlertConfig {
+    /// Where each new alert is posted as JSON; without, nowhere.
+    pub webhook_url: Option<String>,
+    /// Seconds without a heartbeat of a region. Default 30.
+    pub region_silent_s: u32,
+    /// Age in seconds of the oldest event that the hub knows to be missing. Default 60.
+    pub sync_lag_s: u32,
+    /// Share of declined payments in 15 minutes, of at least 20, in percent. Default 40, 0 to 100.
+    pub payment_failures_percent: u32,
+    /// Seconds that a restaurant may take to answer. Default 600.
+    pub unaccepted_orders_s: u32,
+    /// Orders to deliver while nobody is signed on. Default true.
+    pub no_drivers: bool,
+    /// Age in seconds of the oldest money that does not match. Default 900.
+    pub ledger_mismatch_s: u32,
+    /// Seconds between a region's clock and the hub's. Default 30.
+    pub clock_skew_s: u32,
+}
+
+impl Default for AlertConfig {
+    fn default() -> Self {
+        Self {
+            webhook_url: None,
+            region_silent_s: 30,
+            sync_lag_s: 60,
+            payment_failures_percent: 40,
+            unaccepted_orders_s: 600,
+            no_drivers: true,
+            ledger_mismatch_s: 900,
+            clock_skew_s: 30,
+        }
+    }
+}
+
+/// The `[page]` section.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PageConfig {
+    /// Directory to serve the page from instead of the files built in, for those who change it.
+    pub dir: Option<PathBuf>,
+    /// Map tiles behind the cells, `https://tiles.example/{z}/{x}/{y}.png`. Without, no request leaves the hub.
+    pub tile_url: Option<String>,
+    /// What has to stand on a map with these tiles.
+    pub tile_attribution: String,
 }
 
 /// The `[enrolment]` section.
@@ -137,6 +253,8 @@ impl Validate for HubConfig {
         faults.within("auth", |faults| self.auth.validate(faults));
         faults.within("broker", |faults| self.broker.validate(faults));
         faults.within("stream", |faults| self.stream.validate(faults));
+        faults.within("alerts", |faults| self.alerts.validate(faults));
+        faults.within("page", |faults| self.page.validate(faults));
         faults.within("enrolment", |faults| self.enrolment.validate(faults));
         faults.within("log", |faults| self.log.validate(faults));
     }
@@ -153,6 +271,37 @@ impl Validate for StreamConfig {
             format_args!("{} is no majority", self.replicas),
             "give 1, 3 or 5",
         );
+    }
+}
+
+impl Validate for AlertConfig {
+    fn validate(&self, faults: &mut Faults) {
+        for (name, seconds) in [
+            ("region_silent_s", self.region_silent_s),
+            ("sync_lag_s", self.sync_lag_s),
+            ("unaccepted_orders_s", self.unaccepted_orders_s),
+            ("ledger_mismatch_s", self.ledger_mismatch_s),
+            ("clock_skew_s", self.clock_skew_s),
+        ] {
+            faults.range(name, seconds, 0..=604_800);
+        }
+        faults.range("payment_failures_percent", self.payment_failures_percent, 0..=100);
+        let web = |url: &String| url.starts_with("http://") || url.starts_with("https://");
+        let fits = self.webhook_url.as_ref().is_none_or(web);
+        faults.require(fits, "webhook_url", "is no web address", "give http:// or https://");
+    }
+}
+
+impl Validate for PageConfig {
+    fn validate(&self, faults: &mut Faults) {
+        let named = |url: &String| {
+            url.starts_with("http")
+                && ["{z}", "{x}", "{y}"].iter().all(|part| url.contains(part))
+                && !url.contains([' ', ';', ','])
+        };
+        let fits = self.tile_url.as_ref().is_none_or(named);
+        let remedy = "give https://host/{z}/{x}/{y}.png";
+        faults.require(fits, "tile_url", "is no address of tiles", remedy);
     }
 }
 

@@ -8,9 +8,14 @@
 //! | `heartbeats`, `live` | what each region says of itself, and how far the hub is with it |
 //! | `ingest` | stream and repair in, one transaction per batch, watermarks out; keeps and kicks the stream's sources |
 //! | `projections` | pure folds: event in, changed row out |
+//! | `fold` | reads the rows that events need, folds, writes: for `ingest`, and for [`rebuild`] from the stored events |
 //! | `store` | the SQLite file: schema, statements, connections |
-//! | `http` | the operators' API |
+//! | `changes` | what was just committed, for those who watch |
+//! | `alerts` | rules, kept until they are over, told to a webhook |
+//! | `statement` | reads the statements of payment providers |
+//! | `http` | the operators' API and page |
 //! | `clock` | the only reader of wall time |
+//! | `measure` | histories by the million, for tests and `./scripts/bench hub`; not in the program |
 //! | [`fault`] | errors with their causes |
 //!
 //! The hub decides nothing about orders and sends regions nothing but watermarks and repair requests; when it is gone,
@@ -27,10 +32,13 @@
 //! before the stored position, and what is known already is skipped. The server's sources may sleep after a restart;
 //! a heartbeat that promises more than has arrived makes `ingest::sources` kick them.
 
+mod alerts;
+mod changes;
 mod clock;
 pub mod config;
 pub mod enrol;
 pub mod fault;
+mod fold;
 mod heartbeats;
 mod http;
 mod ingest;
@@ -38,8 +46,12 @@ mod ingest;
 #[path = "../tests/support/life.rs"]
 mod life;
 mod live;
+#[cfg(any(test, feature = "measure"))]
+pub mod measure;
 mod projections;
+pub mod rebuild;
 mod registry;
+mod statement;
 mod store;
 
 use std::net::SocketAddr;
@@ -57,6 +69,8 @@ use tomato_shared::runtime::serve::{BindError, bind, serve};
 use tomato_shared::runtime::shutdown::{Exit, StopSignal, Supervisor};
 use tomato_shared::subject;
 
+use alerts::Watch;
+use changes::Changes;
 use config::{HubConfig, StreamConfig};
 use fault::Chain;
 use ingest::Applier;
@@ -107,9 +121,11 @@ impl Hub {
     pub async fn start(config: HubConfig) -> Result<Self, StartFault> {
         let verifier = Arc::new(jwt::verifier(&config.auth)?);
         let writer = Pool::writer(&config.database())?;
+        writer.run(rebuild::bring_up).await?;
         let readers = Pool::readers(&config.database(), config.http.read_connections)?;
         let watching = Pool::readers(&config.database(), 1)?;
         let (live, rewind) = (Arc::new(Live::default()), Arc::new(Notify::new()));
+        let changes = Changes::default();
         let watcher = Watcher::start(watching.clone(), Arc::clone(&live), Arc::clone(&rewind)).await?;
         heartbeats::restore(&writer, &live).await?;
         let registry = watcher.subscribe();
@@ -118,7 +134,13 @@ impl Hub {
         let users = leaf_users(&registry.borrow());
         let broker = Arc::new(Broker::hub(&config.broker, &users, &config.data_dir)?);
         let client = connect(&broker.access(), "tomato-hub", subject::HUB_INBOX).await?;
-        let applier = Applier::new(writer.clone(), client.clone(), Arc::clone(&live), registry.clone()).await?;
+        let applier = Applier::new(
+            writer.clone(),
+            client.clone(),
+            (Arc::clone(&live), changes.clone()),
+            registry.clone(),
+        )
+        .await?;
 
         let parts = Parts {
             stream: fitting(config.stream, &broker),
@@ -128,6 +150,7 @@ impl Hub {
             config,
             client,
             live,
+            changes,
             registry,
             rewind,
             verifier,
@@ -136,6 +159,7 @@ impl Hub {
         let stop = supervisor.stop_signal();
         supervisor.spawn("registry", watcher.run(stop.clone()).map_err(Chain));
         parts.spawn_ingest(&mut supervisor, &stop, applier);
+        supervisor.spawn("alerts", parts.alerts().run(stop.clone()).map_err(Chain));
         let drain = parts.spawn_http(&mut supervisor, &stop, listener) + DRAIN;
         let (stop, stopped) = oneshot::channel();
         let asked = async move {
@@ -192,6 +216,7 @@ struct Parts {
     client: Client,
     broker: Arc<Broker>,
     live: Arc<Live>,
+    changes: Changes,
     registry: watch::Receiver<Active>,
     rewind: Arc<Notify>,
     verifier: Arc<Verifier>,
@@ -224,6 +249,17 @@ impl Parts {
         supervisor.spawn("broker users", admit);
     }
 
+    fn alerts(&self) -> Watch {
+        Watch {
+            config: self.config.alerts.clone(),
+            readers: self.readers.clone(),
+            writer: self.writer.clone(),
+            live: Arc::clone(&self.live),
+            registry: self.registry.clone(),
+            changes: self.changes.clone(),
+        }
+    }
+
     /// Returns how long open requests get at shutdown.
     fn spawn_http(self, supervisor: &mut Supervisor, stop: &StopSignal, listener: TcpListener) -> Duration {
         let limits = self.config.http.limits;
@@ -232,7 +268,11 @@ impl Parts {
         supervisor.spawn("token keys", keys);
         let app = http::App {
             readers: self.readers,
+            writer: self.writer,
+            access: Arc::new(self.config.access),
+            page: Arc::new(self.config.page),
             live: self.live,
+            changes: self.changes,
             registry: self.registry,
             verifier: self.verifier,
             broker: Some(self.client),

@@ -31,6 +31,13 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Makes orders, ledger and analytics again from the stored events, while the hub does not run; prints their hash
+    /// before and after, and fails if they differ.
+    Rebuild {
+        /// The hub's configuration.
+        #[arg(long)]
+        config: PathBuf,
+    },
     /// Lets regions in and out; a running hub notices within a second.
     #[command(subcommand)]
     Region(RegionCommand),
@@ -73,6 +80,7 @@ enum RegionCommand {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run { config } => run(config),
+        Command::Rebuild { config } => rebuild(config),
         Command::Region(command) => region(command),
     };
     let Err(fault) = done else {
@@ -110,6 +118,20 @@ fn run(file: PathBuf) -> Result<(), Box<dyn Error>> {
             Exit::Stuck(tasks) => Err(format!("tasks {tasks:?} did not stop").into()),
         }
     })
+}
+
+fn rebuild(file: PathBuf) -> Result<(), Box<dyn Error>> {
+    let done = tomato_hub::rebuild::rebuild(&load(file)?.database())?;
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "events  {}\nbefore  {}\nafter   {}",
+        done.events, done.before, done.after
+    )?;
+    if done.before == done.after {
+        return Ok(());
+    }
+    Err("the projections had not been what the events say; they are now".into())
 }
 
 fn region(command: RegionCommand) -> Result<(), Box<dyn Error>> {

@@ -7,10 +7,12 @@
 //! | [`kills`] | every process killed again and again under traffic: nothing acknowledged is lost, hub equals region |
 //! | [`alone`] | a region that sells without a hub, which catches up when it appears |
 //! | [`once`] | one Idempotency-Key, one order, the same bytes, also after a kill |
+//! | [`hub_page`] | the hub in a browser: its numbers, its looks, no foreign request |
 //! | [`bad_input`] | what is wrong is refused with the right problem, and changes nothing |
 
 mod alone;
 mod bad_input;
+mod hub_page;
 mod kills;
 mod once;
 mod smoke;

@@ -5,21 +5,24 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tomato_shared::cell::{Cell, RegionId};
 use tomato_shared::event::{self, Actor, CancelReason, Decoded, PaymentMethod};
-use tomato_shared::id::{DriverId, OrderId, RestaurantId, UserId};
+use tomato_shared::id::{DriverId, Id, IdError, Kind, OrderId, PaymentId, RestaurantId, UserId};
 use tomato_shared::money::Currency;
 use tomato_shared::order::OrderState;
 use tomato_shared::runtime::problem::Problem;
 use tomato_shared::time::UnixMs;
 
 use super::auth::Operator;
-use super::{App, NoQuery, bad_path, bad_query, failed};
-use crate::projections::orders::OrderRow;
+use super::{App, NoQuery, bad_path, bad_query, failed, wrong};
+use crate::projections::orders::{OrderMoney, OrderRow, Times};
+use crate::projections::payments::PaymentRow;
+use crate::store::ledger::Line;
 use crate::store::orders::{Filter, Place};
-use crate::store::{StoreFault, events, orders};
+use crate::store::{StoreFault, events, ledger, orders, payments};
 
 /// Orders on a page where the caller does not say, and the most there can be.
 const PAGE: u32 = 50;
@@ -32,34 +35,52 @@ const MAX_TIMELINE: u32 = 1_000;
 pub(super) struct ListQuery {
     region: Option<String>,
     status: Option<String>,
+    customer: Option<String>,
+    restaurant: Option<String>,
+    driver: Option<String>,
+    from: Option<UnixMs>,
+    to: Option<UnixMs>,
     cursor: Option<String>,
     limit: Option<u32>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Page {
     orders: Vec<View>,
     /// For the next page; `null` on the last.
     next_cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct View {
+    #[schemars(with = "String")]
     id: OrderId,
+    #[schemars(with = "String")]
     region: RegionId,
+    #[schemars(with = "String")]
     status: OrderState,
     version: u32,
+    #[schemars(with = "String")]
     customer_id: UserId,
+    #[schemars(with = "String")]
     restaurant_id: RestaurantId,
+    #[schemars(with = "Option<String>")]
     driver_id: Option<DriverId>,
+    #[schemars(with = "String")]
     payment_method: PaymentMethod,
     total_minor: i64,
     refunded_minor: i64,
+    #[schemars(with = "String")]
     currency: Currency,
+    #[schemars(with = "String")]
     cell: Cell,
+    #[schemars(with = "String")]
     placed_at: UnixMs,
+    #[schemars(with = "String")]
     updated_at: UnixMs,
+    #[schemars(with = "Option<String>")]
     final_at: Option<UnixMs>,
+    #[schemars(with = "Option<String>")]
     cancel_reason: Option<CancelReason>,
 }
 
@@ -75,31 +96,126 @@ impl From<OrderRow> for View {
             driver_id: row.driver_id,
             payment_method: row.method,
             total_minor: row.total_minor,
-            refunded_minor: row.refunded_minor,
+            refunded_minor: row.money.refunded,
             currency: row.currency,
             cell: row.cell,
-            placed_at: row.placed_at,
-            updated_at: row.updated_at,
-            final_at: row.final_at,
+            placed_at: row.times.placed,
+            updated_at: row.times.updated,
+            final_at: row.times.ended,
             cancel_reason: row.cancel_reason,
         }
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Order {
     #[serde(flatten)]
     order: View,
+    times: TimesView,
+    money: MoneyView,
+    payments: Vec<PaymentView>,
+    /// What the region's books say of it.
+    entries: Vec<Line>,
     timeline: Vec<Moment>,
 }
 
+/// When the order came where; `null` where it did not, or not yet.
+#[derive(Debug, Serialize, JsonSchema)]
+struct TimesView {
+    #[schemars(with = "Option<String>")]
+    deliver_at: Option<UnixMs>,
+    #[schemars(with = "Option<String>")]
+    confirmed_at: Option<UnixMs>,
+    #[schemars(with = "Option<String>")]
+    asked_at: Option<UnixMs>,
+    #[schemars(with = "Option<String>")]
+    preparing_at: Option<UnixMs>,
+    #[schemars(with = "Option<String>")]
+    ready_at: Option<UnixMs>,
+    #[schemars(with = "Option<String>")]
+    assigned_at: Option<UnixMs>,
+    #[schemars(with = "Option<String>")]
+    picked_up_at: Option<UnixMs>,
+}
+
+impl From<Times> for TimesView {
+    fn from(times: Times) -> Self {
+        Self {
+            deliver_at: times.deliver,
+            confirmed_at: times.confirmed,
+            asked_at: times.asked,
+            preparing_at: times.preparing,
+            ready_at: times.ready,
+            assigned_at: times.assigned,
+            picked_up_at: times.picked_up,
+        }
+    }
+}
+
+/// What the order's events say of its money, in minor units.
+#[derive(Debug, Serialize, JsonSchema)]
+struct MoneyView {
+    taken_minor: i64,
+    tipped_minor: i64,
+    cash_minor: i64,
+    kept_minor: i64,
+    /// Why events and books do not agree; `null` if they do.
+    mismatch: Option<&'static str>,
+}
+
+impl MoneyView {
+    fn of(money: &OrderMoney, mismatch: Option<&'static str>) -> Self {
+        Self {
+            taken_minor: money.taken,
+            tipped_minor: money.tipped,
+            cash_minor: money.cash,
+            kept_minor: money.kept,
+            mismatch,
+        }
+    }
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct PaymentView {
+    #[schemars(with = "String")]
+    payment_id: PaymentId,
+    transaction_id: String,
+    tip: bool,
+    state: &'static str,
+    authorised_minor: i64,
+    captured_minor: i64,
+    refunded_minor: i64,
+    #[schemars(with = "String")]
+    created_at: UnixMs,
+    #[schemars(with = "String")]
+    updated_at: UnixMs,
+}
+
+impl From<PaymentRow> for PaymentView {
+    fn from(row: PaymentRow) -> Self {
+        Self {
+            payment_id: row.id,
+            transaction_id: row.transaction_id,
+            tip: row.tip,
+            state: row.state.name(),
+            authorised_minor: row.authorised_minor,
+            captured_minor: row.captured_minor,
+            refunded_minor: row.refunded_minor,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
 /// One event of an order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Moment {
     seq: u64,
     version: Option<u32>,
+    #[schemars(with = "String")]
     at: UnixMs,
     /// `null` for events of a node newer than the hub.
+    #[schemars(with = "Option<String>")]
     by: Option<Actor>,
     #[serde(rename = "type")]
     name: String,
@@ -122,7 +238,7 @@ pub(super) async fn list(
     rows.truncate(wanted);
     let next_cursor = rows.last().filter(|_| more).map(|row| {
         write_cursor(Place {
-            placed_at: row.placed_at,
+            placed_at: row.times.placed,
             id: row.id,
         })
     });
@@ -133,15 +249,13 @@ pub(super) async fn list(
 }
 
 fn filter(operator: &Operator, query: &ListQuery) -> Result<Filter, Problem> {
-    let wrong =
-        |field: &str, message: &str| Err(Problem::bad_request(format!("{field}: {message}")).field(field, message));
     let mut filter = Filter {
         regions: operator.regions(),
         ..Filter::default()
     };
     if let Some(name) = &query.region {
         let Ok(region) = name.parse::<RegionId>() else {
-            return wrong("region", "not a region name");
+            return Err(wrong("region", "not a region name"));
         };
         if !operator.sees(&region) {
             return Err(Problem::forbidden("your token is not for this region"));
@@ -152,19 +266,28 @@ fn filter(operator: &Operator, query: &ListQuery) -> Result<Filter, Problem> {
         filter.state = OrderState::from_name(name);
         if filter.state.is_none() {
             let names: Vec<&str> = OrderState::ALL.iter().map(|state| state.name()).collect();
-            return wrong("status", &format!("want one of {}", names.join(", ")));
+            return Err(wrong("status", &format!("want one of {}", names.join(", "))));
         }
     }
+    filter.customer = id("customer", query.customer.as_deref())?;
+    filter.restaurant = id("restaurant", query.restaurant.as_deref())?;
+    filter.driver = id("driver", query.driver.as_deref())?;
+    (filter.from, filter.to) = (query.from, query.to);
     if let Some(text) = &query.cursor {
         filter.after = read_cursor(text);
         if filter.after.is_none() {
-            return wrong("cursor", "not a cursor of this list; start again without one");
+            return Err(wrong("cursor", "not a cursor of this list; start again without one"));
         }
     }
     if query.limit.is_some_and(|limit| !(1..=MAX_PAGE).contains(&limit)) {
-        return wrong("limit", "want 1 to 100");
+        return Err(wrong("limit", "want 1 to 100"));
     }
     Ok(filter)
+}
+
+fn id<K: Kind>(field: &'static str, text: Option<&str>) -> Result<Option<Id<K>>, Problem> {
+    let parse = |text: &str| text.parse().map_err(|fault: IdError| wrong(field, &fault.to_string()));
+    text.map(parse).transpose()
 }
 
 fn write_cursor(place: Place) -> String {
@@ -193,19 +316,25 @@ pub(super) async fn read(
     let missing = || Problem::not_found("there is no such order, or it is not in your regions");
     // What is not an id cannot be an order's.
     let id: OrderId = text.parse().map_err(|_| missing())?;
+    let regions = operator.regions();
     let work = move |conn: &mut rusqlite::Connection| -> Result<_, StoreFault> {
         let tx = conn.transaction()?;
-        let Some(row) = orders::load(&tx, id)? else {
+        let seen = |row: &OrderRow| regions.as_ref().is_none_or(|regions| regions.contains(&row.region));
+        let Some(row) = orders::find(&tx, id)?.into_iter().find(seen) else {
             return Ok(None);
         };
         let payloads = events::of_order(&tx, &row.region, id, MAX_TIMELINE)?;
-        Ok(Some((row, payloads)))
+        let payments = payments::of_order(&tx, &row.region, id)?;
+        let entries = ledger::of_order(&tx, &row.region, id)?;
+        Ok(Some((row, payloads, payments, entries)))
     };
     let found = app.readers.run(work).await.map_err(failed)?;
-    let (row, payloads) = found
-        .filter(|(row, _)| operator.sees(&row.region))
-        .ok_or_else(missing)?;
+    let (row, payloads, payments, entries) = found.ok_or_else(missing)?;
     Ok(Json(Order {
+        times: TimesView::from(row.times),
+        money: MoneyView::of(&row.money, row.mismatch()),
+        payments: payments.into_iter().map(PaymentView::from).collect(),
+        entries,
         order: View::from(row),
         timeline: payloads.iter().filter_map(|payload| moment(payload)).collect(),
     }))

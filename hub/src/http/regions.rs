@@ -5,6 +5,7 @@ use std::time::Instant;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tomato_shared::cell::RegionId;
 use tomato_shared::runtime::problem::Problem;
@@ -15,14 +16,16 @@ use super::{App, NoQuery, bad_query};
 use crate::clock;
 use crate::live::Now;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Regions {
+    #[schemars(with = "String")]
     at: UnixMs,
     regions: Vec<View>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct View {
+    #[schemars(with = "String")]
     region: RegionId,
     /// Whether it may connect.
     registered: bool,
@@ -37,6 +40,7 @@ struct View {
     /// Newest event that the hub has applied: the watermark it sends back.
     applied_seq: u64,
     /// When the region decided that event.
+    #[schemars(with = "Option<String>")]
     applied_at: Option<UnixMs>,
     /// `head_seq - applied_seq`.
     missing_events: u64,
@@ -52,10 +56,11 @@ struct View {
 }
 
 /// Events that the hub asks the node for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct GapView {
     from_seq: u64,
     to_seq: u64,
+    #[schemars(with = "String")]
     since: UnixMs,
     /// Why the last attempt did not help.
     problem: Option<String>,

@@ -1,3 +1,5 @@
+mod wider;
+
 use std::time::Instant;
 
 use axum::body::Body;
@@ -14,6 +16,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::clock;
+use crate::config::Access;
 use crate::ingest::apply::{Arrival, Batch, apply};
 use crate::life::{START, TOTAL_MINOR, Talker};
 use crate::live::{Gap, Heard};
@@ -23,6 +26,7 @@ use crate::store::regions;
 struct Api {
     router: Router,
     key: SigningKey,
+    conn: rusqlite::Connection,
     _dir: tempfile::TempDir,
 }
 
@@ -42,12 +46,22 @@ fn arrivals(region: &str, orders: i64) -> Vec<Arrival> {
 
 impl Api {
     fn new() -> Self {
+        Self::with(&[("ams", 1), ("blr", 12)], Access::Operator)
+    }
+
+    /// A hub that knows its regions, and nothing of them.
+    fn bare(access: Access) -> Self {
+        Self::with(&[("ams", 0), ("blr", 0)], access)
+    }
+
+    fn with(regions: &[(&str, i64)], access: Access) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("hub.db");
         let mut conn = crate::store::open(&path).unwrap();
+        crate::rebuild::bring_up(&mut conn).unwrap();
         let live = Arc::new(Live::default());
         let mut active = Active::new();
-        for (name, orders) in [("ams", 1), ("blr", 12)] {
+        for (name, orders) in regions.iter().copied() {
             let region: RegionId = name.parse().unwrap();
             regions::register(&mut conn, &region, name, false, START).unwrap();
             let batch = Batch {
@@ -56,7 +70,9 @@ impl Api {
             };
             let outcome = apply(&mut conn, &batch, START).unwrap();
             live.register(&region);
-            live.advance(&region, outcome.moved[&region], Instant::now());
+            if let Some(cursor) = outcome.moved.get(&region) {
+                live.advance(&region, *cursor, Instant::now());
+            }
             active.insert(region, name.to_owned());
         }
         hear(&live);
@@ -67,14 +83,22 @@ impl Api {
         };
         let app = App {
             readers: Pool::readers(&path, 2).unwrap(),
+            writer: Pool::writer(&path).unwrap(),
+            access: Arc::new(AccessConfig {
+                everyone: access,
+                ..AccessConfig::default()
+            }),
             live,
             registry: watch::channel(active).1,
             verifier: Arc::new(Verifier::new("tomato", vec![issuer], 10)),
+            page: Arc::default(),
+            changes: Changes::default(),
             broker: None,
         };
         Self {
             router: router(app),
             key,
+            conn,
             _dir: dir,
         }
     }
@@ -254,7 +278,7 @@ async fn wrong_requests_get_the_right_problem() {
     let get = Method::GET;
     for (method, path, status) in [
         (&get, "/v1/nothing", 404),
-        (&get, "/", 404),
+        (&get, "/ui/nothing", 404),
         (&Method::POST, "/v1/orders", 405),
         (&Method::DELETE, "/livez", 405),
         (&get, "/v1/orders?colour=red", 400),
@@ -269,6 +293,15 @@ async fn wrong_requests_get_the_right_problem() {
         (&get, "/v1/orders?region=B.LR", 400),
         (&get, "/v1/orders?cursor=abc", 400),
         (&get, "/v1/orders?cursor=", 400),
+        (&get, "/v1/orders?driver=usr_1", 400),
+        (&get, "/v1/orders?from=yesterday", 400),
+        (
+            &get,
+            "/v1/analytics?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+            400,
+        ),
+        (&get, "/v1/money/payouts/po_1", 404),
+        (&get, "/v1/live", 400),
         (&get, "/v1/orders/ord_00000000000000000000000000", 404),
         (&get, "/v1/orders/garbage", 404),
         (&get, "/v1/orders/%FF", 404),

@@ -8,16 +8,15 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tomato_shared::cell::RegionId;
-use tomato_shared::event::{self, Decoded, Event, OrderRef};
+use tomato_shared::event;
 use tomato_shared::id::OrderId;
 use tomato_shared::subject::Origin;
 use tomato_shared::time::UnixMs;
 
-use crate::projections::orders::{self as orders_fold, OrderEvent, OrderRow};
-use crate::projections::totals::Totals;
+use crate::fold::{Facts, Fold};
+use crate::store::StoreFault;
 use crate::store::events::{self, Position, Quarantined, StoredEvent};
 use crate::store::regions::{self, Cursor};
-use crate::store::{StoreFault, orders, totals};
 
 /// One event as it arrived.
 #[derive(Debug, Clone)]
@@ -50,6 +49,8 @@ pub(crate) struct Outcome {
     pub(crate) repeated: u64,
     pub(crate) quarantined: u64,
     pub(crate) anomalies: u64,
+    /// Orders that changed.
+    pub(crate) changed: BTreeMap<RegionId, Vec<OrderId>>,
 }
 
 /// Applies a batch durably, or not at all.
@@ -59,8 +60,7 @@ pub(crate) fn apply(conn: &mut Connection, batch: &Batch, now: UnixMs) -> Result
         tx: &tx,
         now,
         cursors: BTreeMap::new(),
-        orders: BTreeMap::new(),
-        totals: BTreeMap::new(),
+        folds: BTreeMap::new(),
         outcome: Outcome::default(),
     };
     for arrival in &batch.arrivals {
@@ -80,24 +80,12 @@ struct Run<'t> {
     now: UnixMs,
     /// `None`: the region is not registered.
     cursors: BTreeMap<RegionId, Option<Cursor>>,
-    /// Orders that the batch touches; written once, at the end.
-    orders: BTreeMap<OrderId, Option<OrderRow>>,
-    totals: BTreeMap<RegionId, Totals>,
+    /// Of the regions that the batch moves; written once, at the end.
+    folds: BTreeMap<RegionId, Fold<'t>>,
     outcome: Outcome,
 }
 
-/// What every readable envelope says.
-struct Facts<'a> {
-    region: &'a RegionId,
-    seq: u64,
-    incarnation: u32,
-    at: UnixMs,
-    order: Option<OrderRef>,
-    name: &'a str,
-    event: Option<&'a Event>,
-}
-
-impl Run<'_> {
+impl<'t> Run<'t> {
     fn take(&mut self, arrival: &Arrival) -> Result<(), StoreFault> {
         let origin = &arrival.origin;
         let Some(cursor) = self.cursor(&origin.region)? else {
@@ -116,7 +104,7 @@ impl Run<'_> {
         }
         let decoded = event::decode(&arrival.payload);
         let facts = match &decoded {
-            Ok(decoded) => facts(decoded),
+            Ok(decoded) => Facts::from(decoded),
             Err(_) => return self.refuse(arrival, "not an envelope"),
         };
         if let Some(reason) = contradiction(origin, cursor, &facts) {
@@ -177,8 +165,11 @@ impl Run<'_> {
         if facts.event.is_none() {
             tracing::warn!(%region, seq = facts.seq, name = facts.name, "event of a newer node is kept but not counted");
         }
-        if let Some(order) = facts.order {
-            self.fold(region, order, facts)?;
+        if !self.folds.contains_key(region) {
+            self.folds.insert(region.clone(), Fold::new(self.tx, region)?);
+        }
+        if let Some(fold) = self.folds.get_mut(region) {
+            fold.take(facts)?;
         }
         let cursor = Cursor {
             incarnation: facts.incarnation,
@@ -191,67 +182,16 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn fold(&mut self, region: &RegionId, order: OrderRef, facts: &Facts<'_>) -> Result<(), StoreFault> {
-        let before = match self.orders.remove(&order.id) {
-            Some(row) => row,
-            None => orders::load(self.tx, order.id)?,
-        };
-        let incoming = OrderEvent {
-            region,
-            order,
-            at: facts.at,
-            event: facts.event,
-        };
-        let (after, anomalies) = orders_fold::fold(before.as_ref(), incoming);
-        for anomaly in &anomalies {
-            tracing::warn!(%region, seq = facts.seq, order = %order.id, kind = anomaly.kind.name(), detail = %anomaly.detail, "anomaly");
-            events::note(self.tx, region, facts.seq, anomaly)?;
-            self.outcome.anomalies += 1;
-        }
-        if let Some(after) = &after {
-            self.totals
-                .entry(after.region.clone())
-                .or_default()
-                .change(before.as_ref(), after);
-        }
-        self.orders.insert(order.id, after);
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Outcome, StoreFault> {
-        for order in self.orders.values().flatten() {
-            orders::save(self.tx, order)?;
-        }
-        for (region, more) in &self.totals {
-            totals::add(self.tx, region, more)?;
+    fn finish(mut self) -> Result<Outcome, StoreFault> {
+        for (region, fold) in self.folds {
+            let folded = fold.finish()?;
+            self.outcome.anomalies += folded.anomalies;
+            self.outcome.changed.insert(region, folded.orders);
         }
         for (region, cursor) in &self.outcome.moved {
             regions::save_cursor(self.tx, region, *cursor)?;
         }
         Ok(self.outcome)
-    }
-}
-
-fn facts(decoded: &Decoded) -> Facts<'_> {
-    match decoded {
-        Decoded::Known(envelope) => Facts {
-            region: &envelope.region,
-            seq: envelope.seq,
-            incarnation: envelope.incarnation,
-            at: envelope.at,
-            order: envelope.order,
-            name: envelope.event.name(),
-            event: Some(&envelope.event),
-        },
-        Decoded::Unknown(header) => Facts {
-            region: &header.region,
-            seq: header.seq,
-            incarnation: header.incarnation,
-            at: header.at,
-            order: header.order,
-            name: &header.event.name,
-            event: None,
-        },
     }
 }
 

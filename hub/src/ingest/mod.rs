@@ -32,6 +32,7 @@ use tomato_shared::runtime::shutdown::StopSignal;
 use tomato_shared::subject;
 use tomato_shared::sync::Watermark;
 
+use crate::changes::{Change, Changes, Moved};
 use crate::clock;
 use crate::live::Live;
 use crate::registry::Active;
@@ -52,6 +53,7 @@ pub(crate) struct Applier {
     store: Pool,
     client: Client,
     live: Arc<Live>,
+    changes: Changes,
     registry: watch::Receiver<Active>,
     gaps: Gaps,
     cursors: BTreeMap<RegionId, Cursor>,
@@ -70,7 +72,7 @@ impl Applier {
     pub(crate) async fn new(
         store: Pool,
         client: Client,
-        live: Arc<Live>,
+        (live, changes): (Arc<Live>, Changes),
         registry: watch::Receiver<Active>,
     ) -> Result<Self, StoreFault> {
         let cursors = store.run(|conn| regions::cursors(conn)).await?;
@@ -82,6 +84,7 @@ impl Applier {
             store,
             client,
             live,
+            changes,
             registry,
             gaps: Gaps::default(),
             cursors,
@@ -137,6 +140,7 @@ impl Applier {
                 self.live.set_gap(region, None);
             }
         }
+        self.changes.tell(change(&outcome));
         for (region, seq) in &outcome.held {
             let applied = self.cursors.get(region).map_or(0, |cursor| cursor.seq);
             if *seq > applied {
@@ -226,5 +230,20 @@ impl Applier {
                 tracing::debug!(%region, %fault, "watermark not sent");
             }
         }
+    }
+}
+
+/// What a batch changed, for those who watch.
+fn change(outcome: &Outcome) -> Change {
+    let moved = outcome.moved.iter().map(|(region, cursor)| {
+        let moved = Moved {
+            applied_seq: cursor.seq,
+            orders: outcome.changed.get(region).cloned().unwrap_or_default(),
+        };
+        (region.clone(), moved)
+    });
+    Change {
+        regions: moved.collect(),
+        alerts: false,
     }
 }

@@ -2,11 +2,20 @@
 //!
 //! | module | folds into |
 //! |---|---|
-//! | [`orders`] | where each order stands |
-//! | [`totals`] | counts, money and delivery times per region, from the change of one order |
+//! | [`orders`] | where each order stands, and what its events and its books say about its money |
+//! | [`payments`] | payments and refunds, as their provider should know them |
+//! | [`ledger`] | the regions' postings, checked, chained and added up |
+//! | [`drivers`] | who is at work, and how much of it is spent on orders |
+//! | [`analytics`] | what happened where and when, from the change of one order |
+//! | [`tally`], [`sketch`] | what analytics counts, and how spans of time are counted |
 
+pub(crate) mod analytics;
+pub(crate) mod drivers;
+pub(crate) mod ledger;
 pub(crate) mod orders;
-pub(crate) mod totals;
+pub(crate) mod payments;
+pub(crate) mod sketch;
+pub(crate) mod tally;
 
 use tomato_shared::id::OrderId;
 
@@ -23,14 +32,16 @@ pub(crate) struct Anomaly {
 pub(crate) enum AnomalyKind {
     /// The order's state does not allow the step.
     IllegalStep,
-    /// The event is about an order that was never created.
+    /// The event is about an order that its region never created.
     UnknownOrder,
     /// The order's events are not numbered 1, 2, 3.
     VersionGap,
-    /// A region speaks about an order of another region.
-    ForeignOrder,
     /// An order that exists is created again.
     CreatedTwice,
+    /// A posting whose entries do not sum to zero, or that has none.
+    UnbalancedPosting,
+    /// A posting in another currency than its region's books or its order.
+    ForeignCurrency,
 }
 
 impl AnomalyKind {
@@ -40,8 +51,9 @@ impl AnomalyKind {
             Self::IllegalStep => "illegal_step",
             Self::UnknownOrder => "unknown_order",
             Self::VersionGap => "version_gap",
-            Self::ForeignOrder => "foreign_order",
             Self::CreatedTwice => "created_twice",
+            Self::UnbalancedPosting => "unbalanced_posting",
+            Self::ForeignCurrency => "foreign_currency",
         }
     }
 }

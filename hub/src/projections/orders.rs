@@ -1,13 +1,14 @@
 //! Where each order stands.
 
 use tomato_shared::cell::{Cell, RegionId};
+use tomato_shared::event::books::{Account, Entry};
 use tomato_shared::event::{CancelReason, Event, OrderRef, PaymentMethod};
 use tomato_shared::id::{DriverId, OrderId, RestaurantId, UserId};
 use tomato_shared::money::Currency;
 use tomato_shared::order::OrderState;
 use tomato_shared::time::UnixMs;
 
-use super::{Anomaly, AnomalyKind};
+use super::{Anomaly, AnomalyKind, ledger};
 
 /// One row of the projection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,14 +25,84 @@ pub(crate) struct OrderRow {
     pub(crate) driver_id: Option<DriverId>,
     pub(crate) method: PaymentMethod,
     pub(crate) total_minor: i64,
-    /// What went back after it had been taken.
-    pub(crate) refunded_minor: i64,
     pub(crate) currency: Currency,
     pub(crate) cell: Cell,
-    pub(crate) placed_at: UnixMs,
-    pub(crate) updated_at: UnixMs,
-    pub(crate) final_at: Option<UnixMs>,
     pub(crate) cancel_reason: Option<CancelReason>,
+    pub(crate) times: Times,
+    pub(crate) money: OrderMoney,
+}
+
+/// When an order came where, by its region's clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Times {
+    pub(crate) placed: UnixMs,
+    /// When the customer wants it; `None`: as soon as possible.
+    pub(crate) deliver: Option<UnixMs>,
+    pub(crate) confirmed: Option<UnixMs>,
+    /// When the newest restaurant was asked.
+    pub(crate) asked: Option<UnixMs>,
+    pub(crate) preparing: Option<UnixMs>,
+    pub(crate) ready: Option<UnixMs>,
+    /// When the first driver took it.
+    pub(crate) assigned: Option<UnixMs>,
+    pub(crate) picked_up: Option<UnixMs>,
+    pub(crate) updated: UnixMs,
+    pub(crate) ended: Option<UnixMs>,
+}
+
+/// What the events, and apart from them the books, say about an order's money, in minor units.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct OrderMoney {
+    /// What is kept of a cancelled order's money.
+    pub(crate) kept: i64,
+    /// Captured at the provider, without tips after delivery.
+    pub(crate) taken: i64,
+    /// Tips after delivery.
+    pub(crate) tipped: i64,
+    /// Taken at the door.
+    pub(crate) cash: i64,
+    /// What went back after it had been taken.
+    pub(crate) refunded: i64,
+    pub(crate) postings: u32,
+    /// Debits less credits of the customer's payments.
+    pub(crate) books_customer: i64,
+    /// The same at the provider.
+    pub(crate) books_clearing: i64,
+    /// The same in drivers' hands and in the office.
+    pub(crate) books_cash: i64,
+}
+
+impl OrderRow {
+    /// What was taken at the provider and at the door, and did not go back.
+    pub(crate) fn net_minor(&self) -> i64 {
+        let money = &self.money;
+        money.taken + money.tipped + money.cash - money.refunded
+    }
+
+    /// Why the order's events and its books do not agree, or its price; `None` if they do, or nothing is booked yet.
+    pub(crate) fn mismatch(&self) -> Option<&'static str> {
+        let (money, card) = (&self.money, self.method == PaymentMethod::Card);
+        let (paid, held) = (money.taken + money.cash, money.taken + money.cash - money.refunded);
+        if money.postings > 0 && card && self.net_minor() - money.cash != money.books_clearing {
+            return Some("ledger_amount");
+        }
+        let found = match self.state {
+            OrderState::Delivered if paid < self.total_minor => Some("payment_missing"),
+            OrderState::Delivered if held > self.total_minor => Some("payment_too_high"),
+            OrderState::Cancelled | OrderState::PaymentFailed if held > money.kept => Some("refund_missing"),
+            OrderState::Cancelled | OrderState::PaymentFailed if held < money.kept => Some("refund_too_high"),
+            OrderState::Pending
+            | OrderState::Confirmed
+            | OrderState::PaymentFailed
+            | OrderState::Preparing
+            | OrderState::ReadyForPickup
+            | OrderState::OutForDelivery
+            | OrderState::Delivered
+            | OrderState::Cancelled => None,
+        };
+        let open = money.postings > 0 && self.state.is_final() && money.books_customer != 0;
+        found.or(open.then_some("ledger_open"))
+    }
 }
 
 /// An event about an order, as the hub received it.
@@ -72,13 +143,6 @@ pub(crate) fn fold(before: Option<&OrderRow>, incoming: OrderEvent<'_>) -> (Opti
         }
         return (created, found);
     };
-    if before.region != *incoming.region {
-        note(
-            AnomalyKind::ForeignOrder,
-            format!("{name} from {}, the order is {}'s", incoming.region, before.region),
-        );
-        return (Some(before.clone()), found);
-    }
     if matches!(incoming.event, Some(Event::OrderCreated { .. })) {
         note(
             AnomalyKind::CreatedTwice,
@@ -94,7 +158,7 @@ pub(crate) fn fold(before: Option<&OrderRow>, incoming: OrderEvent<'_>) -> (Opti
         );
     }
     row.version = before.version.max(incoming.order.version);
-    row.updated_at = before.updated_at.max(incoming.at);
+    row.times.updated = before.times.updated.max(incoming.at);
     let Some(event) = incoming.event else {
         return (Some(row), found);
     };
@@ -107,9 +171,9 @@ pub(crate) fn fold(before: Option<&OrderRow>, incoming: OrderEvent<'_>) -> (Opti
             return (Some(row), found);
         };
         row.state = state;
-        row.final_at = state.is_final().then_some(incoming.at);
+        reach(&mut row.times, state, incoming.at);
     }
-    details(&mut row, event);
+    details(&mut row, event, incoming.at);
     (Some(row), found)
 }
 
@@ -117,10 +181,10 @@ fn create(event: &Event, incoming: &OrderEvent<'_>) -> Option<OrderRow> {
     let Event::OrderCreated {
         customer_id,
         restaurant_id,
-        lines: _,
         price,
         method,
         cell,
+        deliver_at,
         ..
     } = event
     else {
@@ -136,14 +200,28 @@ fn create(event: &Event, incoming: &OrderEvent<'_>) -> Option<OrderRow> {
         driver_id: None,
         method: *method,
         total_minor: price.total_minor,
-        refunded_minor: 0,
         currency: price.currency,
         cell: *cell,
-        placed_at: incoming.at,
-        updated_at: incoming.at,
-        final_at: None,
         cancel_reason: None,
+        times: Times {
+            placed: incoming.at,
+            deliver: *deliver_at,
+            updated: incoming.at,
+            ..Times::default()
+        },
+        money: OrderMoney::default(),
     })
+}
+
+fn reach(times: &mut Times, state: OrderState, at: UnixMs) {
+    match state {
+        OrderState::Pending => {}
+        OrderState::Confirmed => times.confirmed = Some(at),
+        OrderState::Preparing => times.preparing = Some(at),
+        OrderState::ReadyForPickup => times.ready = Some(at),
+        OrderState::OutForDelivery => times.picked_up = Some(at),
+        OrderState::PaymentFailed | OrderState::Delivered | OrderState::Cancelled => times.ended = Some(at),
+    }
 }
 
 /// A reservation that failed may carry the id of the order that therefore never came to be.
@@ -151,30 +229,40 @@ fn tells_of_no_order(event: Option<&Event>) -> bool {
     matches!(event, Some(Event::InventoryReservationFailed { .. }))
 }
 
-fn details(row: &mut OrderRow, event: &Event) {
+fn details(row: &mut OrderRow, event: &Event, at: UnixMs) {
     match event {
-        Event::RestaurantAssigned { restaurant_id, .. } | Event::OrderPreparing { restaurant_id, .. } => {
+        Event::RestaurantAssigned { restaurant_id, .. } => {
             row.restaurant_id = *restaurant_id;
+            row.times.asked = Some(at);
         }
-        Event::DriverAssigned { driver_id, .. }
-        | Event::OrderPickedUp { driver_id }
-        | Event::OrderDelivered { driver_id, .. } => row.driver_id = Some(*driver_id),
+        Event::OrderPreparing { restaurant_id, .. } => row.restaurant_id = *restaurant_id,
+        Event::DriverAssigned { driver_id, .. } => {
+            row.driver_id = Some(*driver_id);
+            row.times.assigned = row.times.assigned.or(Some(at));
+        }
+        Event::OrderPickedUp { driver_id } => row.driver_id = Some(*driver_id),
+        Event::OrderDelivered {
+            driver_id, cash_minor, ..
+        } => {
+            row.driver_id = Some(*driver_id);
+            add(&mut row.money.cash, *cash_minor);
+        }
         Event::DriverCancelled { .. } | Event::DriverUnassigned { .. } => row.driver_id = None,
         Event::OrderChanged { price, .. } => row.total_minor = price.total_minor,
         Event::DeliveryFailed { .. } => row.cancel_reason = Some(CancelReason::DeliveryFailed),
-        Event::OrderCancelled { reason, .. } => row.cancel_reason = Some(*reason),
-        Event::PaymentRefunded {
-            amount_minor,
-            voided: false,
-            ..
-        } => row.refunded_minor = row.refunded_minor.saturating_add(*amount_minor),
-        Event::PaymentRefunded { voided: true, .. }
-        | Event::OrderCreated { .. }
+        Event::OrderCancelled { reason, fee_minor } => {
+            row.cancel_reason = Some(*reason);
+            row.money.kept = *fee_minor;
+        }
+        Event::PaymentCompleted { .. }
+        | Event::PaymentCaptured { .. }
+        | Event::PaymentRefunded { .. }
+        | Event::OrderTipped { .. } => money(row, event),
+        Event::LedgerPosted { entries, .. } => books(&mut row.money, entries),
+        Event::OrderCreated { .. }
         | Event::InventoryReserved { .. }
         | Event::InventoryReservationFailed { .. }
         | Event::InventoryReleased { .. }
-        | Event::PaymentCompleted { .. }
-        | Event::PaymentCaptured { .. }
         | Event::PaymentFailed { .. }
         | Event::OrderConfirmed { .. }
         | Event::RestaurantDeclined { .. }
@@ -188,19 +276,68 @@ fn details(row: &mut OrderRow, event: &Event) {
         | Event::OrderScheduled { .. }
         | Event::RefundRequested { .. }
         | Event::RefundFailed { .. }
-        | Event::LedgerPosted { .. }
         | Event::OrderOverdue { .. }
         | Event::OrderDelayed { .. }
         | Event::ChangeProposed { .. }
         | Event::ChangeEnded { .. }
         | Event::DeliveryReturned { .. }
         | Event::OrderRated { .. }
-        | Event::OrderTipped { .. }
         | Event::TipFailed { .. }
         | Event::CashDeposited { .. }
         | Event::RegionStatusChanged { .. }
         | Event::RestaurantUpdated { .. } => {}
     }
+}
+
+/// What moved at the provider. Cash moves at the door.
+fn money(row: &mut OrderRow, event: &Event) {
+    let cash = row.method == PaymentMethod::Cash;
+    if let Event::PaymentCompleted {
+        amount_minor,
+        captured: true,
+        ..
+    }
+    | Event::PaymentCaptured { amount_minor, .. } = event
+        && !cash
+    {
+        add(&mut row.money.taken, *amount_minor);
+    }
+    if let Event::OrderTipped { amount_minor, .. } = event {
+        add(&mut row.money.tipped, *amount_minor);
+    }
+    if let Event::PaymentRefunded {
+        amount_minor,
+        voided: false,
+        ..
+    } = event
+    {
+        add(&mut row.money.refunded, *amount_minor);
+    }
+}
+
+fn books(money: &mut OrderMoney, entries: &[Entry]) {
+    // An order with a posting that was refused still has books, which then do not agree with its events.
+    money.postings = money.postings.saturating_add(1);
+    if ledger::imbalance(entries).is_some() {
+        return;
+    }
+    for entry in entries {
+        match entry.account {
+            Account::CustomerPayments => add(&mut money.books_customer, entry.amount_minor),
+            Account::ProviderClearing => add(&mut money.books_clearing, entry.amount_minor),
+            Account::CashInHand { .. } | Account::CashOffice => add(&mut money.books_cash, entry.amount_minor),
+            Account::RestaurantPayable { .. }
+            | Account::DriverPayable { .. }
+            | Account::Fees
+            | Account::Taxes
+            | Account::Discounts
+            | Account::Refunds => {}
+        }
+    }
+}
+
+fn add(sum: &mut i64, more: i64) {
+    *sum = sum.saturating_add(more);
 }
 
 #[cfg(test)]

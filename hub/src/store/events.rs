@@ -7,11 +7,9 @@ use tomato_shared::id::OrderId;
 use tomato_shared::time::UnixMs;
 
 use super::StoreFault;
-use crate::projections::Anomaly;
 
-/// Rows kept in `quarantine`, and in `anomalies`; the oldest go first.
+/// Rows kept in `quarantine`; the oldest go first.
 const KEPT_QUARANTINED: i64 = 1_000;
-const KEPT_ANOMALIES: i64 = 10_000;
 /// Bytes kept of a quarantined message.
 const KEPT_BYTES: usize = 64 * 1024;
 
@@ -58,6 +56,21 @@ pub(crate) fn of_order(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// At most `limit` payloads of a region after `seq`, oldest first, each with its sequence.
+pub(crate) fn after(
+    conn: &Connection,
+    region: &RegionId,
+    seq: i64,
+    limit: u32,
+) -> Result<Vec<(i64, Vec<u8>)>, StoreFault> {
+    let mut statement =
+        conn.prepare_cached("SELECT seq, payload FROM events WHERE region = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;
+    let rows = statement.query_map(params![region.as_str(), seq, limit], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// A message that cannot be what it claims.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Quarantined<'a> {
@@ -88,21 +101,6 @@ pub(crate) fn quarantine(conn: &Connection, refused: Quarantined<'_>, now: UnixM
     conn.prepare_cached("DELETE FROM quarantine WHERE id <= ?1")?
         .execute([conn.last_insert_rowid() - KEPT_QUARANTINED])?;
     Ok(true)
-}
-
-/// Keeps an anomaly for a person to look at.
-pub(crate) fn note(conn: &Connection, region: &RegionId, seq: u64, anomaly: &Anomaly) -> Result<(), StoreFault> {
-    conn.prepare_cached("INSERT INTO anomalies (region, seq, order_id, kind, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![
-            region.as_str(),
-            signed(seq),
-            anomaly.order_id.as_ref().map(tomato_shared::id::Id::bytes),
-            anomaly.kind.name(),
-            anomaly.detail
-        ])?;
-    conn.prepare_cached("DELETE FROM anomalies WHERE id <= ?1")?
-        .execute([conn.last_insert_rowid() - KEPT_ANOMALIES])?;
-    Ok(())
 }
 
 /// Where the hub stands in its own stream.

@@ -5,7 +5,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreFault;
 
 /// Migration n (from 1) takes the schema from n - 1 to n, which `PRAGMA user_version` holds.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_folds_and_money.sql"),
+];
 
 /// Applies what is missing, each migration in a transaction of its own with its version number.
 pub(super) fn run(conn: &mut Connection) -> Result<(), StoreFault> {

@@ -2,13 +2,22 @@
 //!
 //! Knows tables and rows, nothing of NATS or HTTP. Each submodule owns the statements of some tables.
 
+pub(crate) mod alerts;
+pub(crate) mod anomalies;
 pub(crate) mod events;
+pub(crate) mod ledger;
+pub(crate) mod map;
 mod migrate;
 pub(crate) mod orders;
+pub(crate) mod payments;
+pub(crate) mod people;
+pub(crate) mod reconcile;
 pub(crate) mod regions;
+pub(crate) mod rollups;
+pub(crate) mod settle;
+pub(crate) mod state;
 #[cfg(test)]
 mod tests;
-pub(crate) mod totals;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

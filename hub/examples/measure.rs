@@ -1,0 +1,56 @@
+//! `./scripts/bench hub`: how fast the hub takes events in, how large they become, how fast it answers.
+
+use std::error::Error;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::Parser;
+use tomato_hub::measure::{Plan, run};
+
+/// Measures the hub's database on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "bench hub")]
+struct Arguments {
+    /// Events of all regions together.
+    #[arg(long, default_value_t = 500_000)]
+    events: u64,
+    /// Simulated regions.
+    #[arg(long, default_value_t = 50)]
+    regions: u64,
+    /// Days over which the history is spread.
+    #[arg(long, default_value_t = 365)]
+    days: i64,
+    /// Where to keep the database; without, it is made in a temporary directory and goes away.
+    #[arg(long)]
+    keep: Option<PathBuf>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let temporary = tempfile::tempdir()?;
+    let directory = arguments.keep.clone().unwrap_or_else(|| temporary.path().to_owned());
+    let plan = Plan {
+        events: arguments.events,
+        regions: arguments.regions,
+        days: arguments.days,
+    };
+    let report = run(&directory, plan)?;
+    let mut out = std::io::stdout().lock();
+    let rate = u128::from(report.events) * 1_000 / report.ingest.as_millis().max(1);
+    let per_million = report.bytes * 1_000_000 / report.orders.max(1) / 1_000_000;
+    writeln!(
+        out,
+        "{} events, {} orders, {} regions over {} days",
+        report.events, report.orders, arguments.regions, arguments.days
+    )?;
+    writeln!(out, "ingest      {rate} events/s, in {:.1?}", report.ingest)?;
+    writeln!(
+        out,
+        "database    {} MB, {per_million} MB per million orders",
+        report.bytes / 1_000_000
+    )?;
+    for asked in &report.asked {
+        writeln!(out, "{:>9.2?}   {}, {} rows", asked.took, asked.what, asked.rows)?;
+    }
+    Ok(())
+}

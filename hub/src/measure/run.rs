@@ -1,0 +1,208 @@
+//! Fills a database with the histories of many regions, and times what people ask of it.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rusqlite::Connection;
+use tomato_shared::cell::RegionId;
+use tomato_shared::subject::Origin;
+use tomato_shared::time::UnixMs;
+
+use super::history::{History, Plant};
+use crate::ingest::apply::{Arrival, Batch, apply};
+use crate::projections::analytics::{DAY_MS, Level};
+use crate::rebuild::bring_up;
+use crate::store::orders::Filter;
+use crate::store::rollups::{Place, Wanted};
+use crate::store::{self, StoreFault, ledger, map, orders, reconcile, regions, rollups};
+
+/// Events per transaction, as when the hub catches up.
+const BATCH: u64 = 2_000;
+/// Times that each question is asked; the median counts.
+const ASKED: usize = 5;
+
+/// Faults, one in each of the first regions.
+const PLANTS: [Plant; 3] = [Plant::MissingRefund, Plant::DoubledCapture, Plant::WrongAmount];
+
+/// What to make.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Events of all regions together.
+    pub events: u64,
+    /// Regions, at least 1.
+    pub regions: u64,
+    /// Over how many days the history is spread.
+    pub days: i64,
+}
+
+/// A question and how long its answer took.
+#[derive(Debug, Clone)]
+pub struct Timed {
+    /// What was asked.
+    pub what: &'static str,
+    /// Median.
+    pub took: Duration,
+    /// Rows or groups of the answer.
+    pub rows: usize,
+}
+
+/// What came out.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Applied events.
+    pub events: u64,
+    /// Orders that they were about.
+    pub orders: u64,
+    /// Time in transactions; making up the events is not in it.
+    pub ingest: Duration,
+    /// Size of the database.
+    pub bytes: u64,
+    /// Questions.
+    pub asked: Vec<Timed>,
+}
+
+/// Makes `hub.db` in a directory that has none, fills it and asks.
+///
+/// # Errors
+/// [`StoreFault`], as when the disk is full.
+pub fn run(directory: &Path, plan: Plan) -> Result<Report, StoreFault> {
+    let mut conn = store::open(&directory.join("hub.db"))?;
+    bring_up(&mut conn)?;
+    let names: Vec<RegionId> = (0..plan.regions.max(1))
+        .filter_map(|n| format!("r{n:02}").parse().ok())
+        .collect();
+    let start = UnixMs(crate::clock::now().0 - plan.days * DAY_MS);
+    let (mut events, mut ingest) = (0, Duration::ZERO);
+    // An order has some 19 events.
+    let orders = (plan.events / plan.regions.max(1) / 19).max(1);
+    let span_ms = u64::try_from(plan.days * DAY_MS).unwrap_or(0);
+    let mut histories = Vec::new();
+    for (seed, region) in (1..).zip(&names) {
+        regions::register(&mut conn, region, region.as_str(), false, start)?;
+        histories.extend(History::new(region.clone(), seed, start, (span_ms / orders).max(1)));
+    }
+    // So that reconciliation has something to find.
+    for (history, plant) in histories.iter_mut().zip(PLANTS) {
+        history.plant(plant);
+    }
+    let mut turn = 0;
+    while events < plan.events && !histories.is_empty() {
+        // Forty events of one region, then of the next: a batch holds many regions, as the hub's stream does.
+        let mut batch = Batch::default();
+        while u64::try_from(batch.arrivals.len()).unwrap_or(BATCH) < BATCH {
+            let place = turn % histories.len();
+            let (region, history) = (&names[place], &mut histories[place]);
+            batch.arrivals.extend((0..40).map(|_| arrival(region, history.next())));
+            turn += 1;
+        }
+        let began = Instant::now();
+        events += apply(&mut conn, &batch, start)?.applied;
+        ingest += began.elapsed();
+    }
+    conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
+    let count = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let (orders, bytes) = (
+        count("SELECT count(*) FROM orders")?,
+        count("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")?,
+    );
+    Ok(Report {
+        events,
+        orders: u64::try_from(orders).unwrap_or(0),
+        ingest,
+        bytes: u64::try_from(bytes).unwrap_or(0),
+        asked: ask(&conn, &names)?,
+    })
+}
+
+fn arrival(region: &RegionId, (seq, payload): (u64, Vec<u8>)) -> Arrival {
+    Arrival {
+        origin: Origin {
+            region: region.clone(),
+            seq,
+        },
+        stream_seq: None,
+        payload: Bytes::from(payload),
+    }
+}
+
+fn timed(what: &'static str, mut ask: impl FnMut() -> Result<usize, StoreFault>) -> Result<Timed, StoreFault> {
+    let mut times = Vec::new();
+    let mut rows = 0;
+    for _ in 0..ASKED {
+        let began = Instant::now();
+        rows = ask()?;
+        times.push(began.elapsed());
+    }
+    times.sort();
+    Ok(Timed {
+        what,
+        took: times[ASKED / 2],
+        rows,
+    })
+}
+
+fn ask(conn: &Connection, names: &[RegionId]) -> Result<Vec<Timed>, StoreFault> {
+    let now = crate::clock::now();
+    let wanted = |level: Level, days: i64, spans: bool| Wanted {
+        level,
+        regions: names.to_vec(),
+        from_ms: now.0 - days * DAY_MS,
+        to_ms: i64::MAX,
+        spans,
+    };
+    let sum = |wanted: Wanted, group: fn(Place) -> (i64, i64)| move || Ok(rollups::sum(conn, &wanted, group)?.len());
+    let by_time: fn(Place) -> (i64, i64) = |place| (place.start_ms, 0);
+    let by_cell: fn(Place) -> (i64, i64) = |place| (0, place.cell);
+    let page = |filter: Filter| move || Ok(orders::page(conn, &filter, 51)?.len());
+    let newest = orders::page(conn, &Filter::default(), 1)?;
+    let newest = newest.first();
+    let restaurant = Filter {
+        restaurant: newest.map(|order| order.restaurant_id),
+        ..Filter::default()
+    };
+    let cancelled = Filter {
+        state: Some(tomato_shared::order::OrderState::Cancelled),
+        regions: names.first().map(|name| [name.clone()].into()),
+        ..Filter::default()
+    };
+    let since = UnixMs(now.0 - 35 * DAY_MS);
+    let totals = Wanted {
+        from_ms: 0,
+        ..wanted(Level::Ever, 0, true)
+    };
+    Ok(vec![
+        timed(
+            "a year by day, all regions, counts and money",
+            sum(wanted(Level::RegionDay, 366, false), by_time),
+        )?,
+        timed(
+            "a year by day, all regions, with percentiles",
+            sum(wanted(Level::RegionDay, 366, true), by_time),
+        )?,
+        timed(
+            "a week by hour, all regions, with percentiles",
+            sum(wanted(Level::RegionHour, 7, true), by_time),
+        )?,
+        timed(
+            "a day by minute, all regions, counts and money",
+            sum(wanted(Level::RegionMinute, 1, false), by_time),
+        )?,
+        timed("a month by cell, one region, with percentiles", {
+            let one = Wanted {
+                regions: names.iter().take(1).cloned().collect(),
+                ..wanted(Level::CellDay, 30, true)
+            };
+            sum(one, by_cell)
+        })?,
+        timed("newest orders", page(Filter::default()))?,
+        timed("orders of a restaurant", page(restaurant))?,
+        timed("cancelled orders of a region", page(cancelled))?,
+        timed("balances of every region", || Ok(ledger::balances(conn)?.len()))?,
+        timed("what does not match", || {
+            Ok(reconcile::unmatched(conn, (since, now), 500)?.len())
+        })?,
+        timed("orders under way by cell", || Ok(map::open_by_cell(conn)?.len()))?,
+        timed("totals of all regions", sum(totals, by_time))?,
+    ])
+}

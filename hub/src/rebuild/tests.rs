@@ -1,0 +1,319 @@
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use tomato_shared::id::OrderId;
+use tomato_shared::subject::Origin;
+use tomato_shared::time::UnixMs;
+
+use super::*;
+use crate::ingest::apply::{Arrival, Batch, apply};
+use crate::measure::history::{History, Plant};
+use crate::store::reconcile::{self, Unmatched};
+use crate::store::settle::{self, Signed, Statement, StatementLine};
+use crate::store::{ledger, rollups};
+
+const START: UnixMs = UnixMs(1_763_886_600_000);
+const END: UnixMs = UnixMs(START.0 + 90 * 86_400_000);
+
+struct Hub {
+    dir: tempfile::TempDir,
+    conn: Connection,
+}
+
+impl Hub {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut conn = store::open(&dir.path().join("hub.db")).unwrap();
+        bring_up(&mut conn).unwrap();
+        for region in ["ams", "blr"] {
+            regions::register(&mut conn, &region.parse().unwrap(), region, false, START).unwrap();
+        }
+        Self { dir, conn }
+    }
+
+    /// Applies events in batches of `size`.
+    fn take(&mut self, region: &str, said: &[(u64, Vec<u8>)], size: usize) {
+        for chunk in said.chunks(size) {
+            let arrival = |(seq, payload): &(u64, Vec<u8>)| Arrival {
+                origin: Origin {
+                    region: region.parse().unwrap(),
+                    seq: *seq,
+                },
+                stream_seq: None,
+                payload: Bytes::copy_from_slice(payload),
+            };
+            let batch = Batch {
+                arrivals: chunk.iter().map(arrival).collect(),
+                position: None,
+            };
+            let outcome = apply(&mut self.conn, &batch, START).unwrap();
+            assert_eq!(outcome.applied, u64::try_from(chunk.len()).unwrap());
+        }
+    }
+
+    fn unmatched(&self) -> Vec<Unmatched> {
+        reconcile::unmatched(&self.conn, (START, END), 100).unwrap()
+    }
+
+    fn whole(&self, sql: &str) -> i64 {
+        self.conn.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+}
+
+fn history(region: &str, seed: u64) -> History {
+    History::new(region.parse().unwrap(), seed, START, 20_000).unwrap()
+}
+
+/// `events` events, and then those that end what is under way.
+fn finished(history: &mut History, events: usize) -> Vec<(u64, Vec<u8>)> {
+    let mut said: Vec<_> = (0..events).map(|_| history.next()).collect();
+    said.extend(std::iter::from_fn(|| history.drain()));
+    said
+}
+
+#[test]
+fn rebuild_gives_the_same_bytes_however_the_events_came() {
+    let (blr, ams) = (
+        finished(&mut history("blr", 1), 2_000),
+        finished(&mut history("ams", 2), 900),
+    );
+    let mut hub = Hub::new();
+    // In turns, and in batches of different sizes.
+    for (turn, chunk) in blr.chunks(311).enumerate() {
+        hub.take("blr", chunk, 1 + turn * 37);
+        let from = (turn * 120).min(ams.len());
+        hub.take("ams", &ams[from..(from + 120).min(ams.len())], 50);
+    }
+    let live = digest(&hub.conn).unwrap();
+    let Hub { dir, conn } = hub;
+    drop(conn);
+    let path = dir.path().join("hub.db");
+    let done = rebuild(&path).unwrap();
+    assert_eq!((&done.before, &done.after), (&live, &live));
+    // A projection that somebody changed is found out, and set right.
+    let conn = store::open(&path).unwrap();
+    conn.execute("UPDATE balances SET debit_minor = debit_minor + 1", [])
+        .unwrap();
+    assert!(
+        conn.execute("UPDATE entries SET amount_minor = 1", []).is_err(),
+        "the ledger is append-only"
+    );
+    assert!(conn.execute("DELETE FROM postings", []).is_err());
+    drop(conn);
+    let done = rebuild(&path).unwrap();
+    assert_ne!(done.before, live);
+    assert_eq!(done.after, live);
+}
+
+#[test]
+fn books_of_every_legal_history_hold() {
+    for seed in 0..40 {
+        let mut hub = Hub::new();
+        hub.take("blr", &finished(&mut history("blr", seed), 600), 113);
+        let balances = ledger::balances(&hub.conn).unwrap();
+        assert!(balances.len() >= 6, "{balances:?}");
+        let sum: i64 = balances.iter().map(|balance| balance.balance_minor).sum();
+        assert_eq!(sum, 0, "seed {seed}");
+        assert_eq!(
+            hub.whole(
+                "SELECT count(*) FROM (SELECT 1 FROM entries GROUP BY region, seq HAVING sum(amount_minor) <> 0)"
+            ),
+            0
+        );
+        let drift = "SELECT count(*) FROM balances b WHERE debit_minor - credit_minor <>
+             (SELECT sum(amount_minor) FROM entries e WHERE e.account = b.account AND e.party = b.party)";
+        assert_eq!(hub.whole(drift), 0, "seed {seed}");
+        assert_eq!(hub.whole("SELECT count(*) FROM anomalies"), 0, "seed {seed}");
+        assert_eq!(hub.unmatched(), [], "seed {seed}");
+    }
+}
+
+#[test]
+fn planted_faults_turn_up_with_their_reason() {
+    for (plant, reason) in [
+        (Plant::MissingRefund, "refund_missing"),
+        (Plant::DoubledCapture, "ledger_amount"),
+        (Plant::WrongAmount, "ledger_amount"),
+    ] {
+        let mut hub = Hub::new();
+        let mut history = history("blr", 7);
+        let mut said: Vec<_> = (0..300).map(|_| history.next()).collect();
+        let order = history.plant(plant);
+        said.extend(finished(&mut history, 300));
+        hub.take("blr", &said, 50);
+        let found = hub.unmatched();
+        let found: Vec<_> = found.iter().map(|one| (one.order_id, one.reason)).collect();
+        assert_eq!(found, [(Some(order), reason)], "{plant:?}");
+    }
+}
+
+/// What the provider would say of every captured payment and refund.
+fn honest_statement(hub: &Hub) -> Statement {
+    let mut read = hub
+        .conn
+        .prepare("SELECT transaction_id, captured_minor, refunded_minor, created_at_ms FROM payments WHERE transaction_id <> ''")
+        .unwrap();
+    let rows = read.query_map([], |row| {
+        Ok((
+            row.get::<_, String>(0)?,
+            row.get::<_, i64>(1)?,
+            row.get::<_, i64>(2)?,
+            row.get::<_, i64>(3)?,
+        ))
+    });
+    let mut lines = Vec::new();
+    for row in rows.unwrap() {
+        let (transaction_id, captured, refunded, at) = row.unwrap();
+        for (kind, amount_minor) in [("charge", captured), ("refund", refunded)] {
+            if amount_minor > 0 {
+                lines.push(StatementLine {
+                    id: format!("{kind}_{transaction_id}"),
+                    transaction_id: transaction_id.clone(),
+                    kind,
+                    amount_minor,
+                    currency: "INR".into(),
+                    at: UnixMs(at),
+                });
+            }
+        }
+    }
+    Statement {
+        provider: "simulated",
+        region: "blr".parse().unwrap(),
+        from: START,
+        to: END,
+        lines,
+    }
+}
+
+fn finance() -> Signed {
+    Signed {
+        by: "usr_finance".into(),
+        at: END,
+    }
+}
+
+#[test]
+fn statement_is_matched_three_ways() {
+    let mut hub = Hub::new();
+    hub.take("blr", &finished(&mut history("blr", 3), 900), 100);
+    let honest = honest_statement(&hub);
+    let lines = u64::try_from(honest.lines.len()).unwrap();
+    assert_eq!(settle::import(&mut hub.conn, &honest, &finance()).unwrap(), lines);
+    assert_eq!(
+        settle::import(&mut hub.conn, &honest, &finance()).unwrap(),
+        0,
+        "the same lines again"
+    );
+    assert_eq!(hub.unmatched(), []);
+
+    let refund = honest.lines.iter().position(|line| line.kind == "refund").unwrap();
+    type Change = fn(&mut Vec<StatementLine>, usize);
+    let faults: [(Change, &str); 5] = [
+        (|lines, refund| drop(lines.remove(refund)), "provider_refund_missing"),
+        (
+            |lines, _| {
+                let again = StatementLine {
+                    id: "again".into(),
+                    ..lines[0].clone()
+                };
+                lines.push(again);
+            },
+            "provider_amount",
+        ),
+        (|lines, _| lines[0].amount_minor += 1, "provider_amount"),
+        (
+            |lines, _| lines[0].transaction_id = "nobody's".into(),
+            "provider_unknown",
+        ),
+        (|lines, _| lines[0].currency = "EUR".into(), "provider_currency"),
+    ];
+    for (change, reason) in faults {
+        let mut hub = Hub::new();
+        hub.take("blr", &finished(&mut history("blr", 3), 900), 100);
+        let mut statement = honest.clone();
+        change(&mut statement.lines, refund);
+        settle::import(&mut hub.conn, &statement, &finance()).unwrap();
+        let reasons: BTreeSet<_> = hub.unmatched().iter().map(|one| one.reason).collect();
+        let expected: BTreeSet<_> = match reason {
+            "provider_unknown" => [reason, "provider_missing"].into(),
+            _ => [reason].into(),
+        };
+        assert_eq!(reasons, expected);
+    }
+}
+
+#[test]
+fn settlement_pays_each_debt_once() {
+    let mut hub = Hub::new();
+    let mut history = history("blr", 5);
+    let first: Vec<_> = (0..900).map(|_| history.next()).collect();
+    hub.take("blr", &first, 100);
+    let owed = "SELECT -sum(amount_minor) FROM entries WHERE account IN ('restaurant_payable', 'driver_payable')";
+    let owed_before = hub.whole(owed);
+    let regions = ["blr".parse().unwrap()];
+    let paid = settle::run(&mut hub.conn, &regions, END, &finance()).unwrap();
+    assert_eq!(paid.iter().map(|payout| payout.amount_minor).sum::<i64>(), owed_before);
+    let again = settle::run(&mut hub.conn, &regions, END, &finance()).unwrap();
+    assert_eq!(again, paid, "the same run is the same payouts");
+    let later = UnixMs(END.0 + 1);
+    assert_eq!(settle::run(&mut hub.conn, &regions, later, &finance()).unwrap(), []);
+    hub.take("blr", &finished(&mut history, 300), 100);
+    let later = UnixMs(END.0 + 2);
+    let rest = settle::run(&mut hub.conn, &regions, later, &finance()).unwrap();
+    let sum: i64 = rest.iter().map(|payout| payout.amount_minor).sum();
+    assert_eq!(sum, hub.whole(owed) - owed_before);
+    let ids: BTreeSet<_> = paid.iter().chain(&rest).map(|payout| &payout.payout_id).collect();
+    assert_eq!(ids.len(), paid.len() + rest.len());
+}
+
+#[test]
+fn analytics_are_a_recount_of_the_orders() {
+    use crate::projections::analytics::Level;
+    let mut hub = Hub::new();
+    hub.take("blr", &finished(&mut history("blr", 9), 3_000), 200);
+    for level in Level::ALL {
+        let wanted = rollups::Wanted {
+            level,
+            regions: vec!["blr".parse().unwrap()],
+            from_ms: 0,
+            to_ms: i64::MAX,
+            spans: true,
+        };
+        let found = rollups::sum(&hub.conn, &wanted, |_| ()).unwrap().remove(&()).unwrap();
+        let counts = &found.counts;
+        let recount = |condition: &str| hub.whole(&format!("SELECT count(*) FROM orders WHERE {condition}"));
+        assert_eq!(counts.created, recount("1"), "{level:?}");
+        assert_eq!(counts.delivered, recount("state = 'DELIVERED'"), "{level:?}");
+        assert_eq!(counts.cancelled(), recount("state = 'CANCELLED'"), "{level:?}");
+        assert_eq!(counts.payment_failed, recount("state = 'PAYMENT_FAILED'"), "{level:?}");
+        assert_eq!(counts.ready, recount("ready_at_ms IS NOT NULL"), "{level:?}");
+        assert_eq!(counts.active(), 0);
+        let money = counts.money[&"INR".parse().unwrap()];
+        let sum =
+            |column: &str, condition: &str| hub.whole(&format!("SELECT sum({column}) FROM orders WHERE {condition}"));
+        assert_eq!(
+            money.revenue_minor,
+            sum("total_minor", "state = 'DELIVERED'"),
+            "{level:?}"
+        );
+        assert_eq!(money.refunded_minor, sum("refunded_minor", "1"), "{level:?}");
+        let door = found.spans.get(crate::projections::tally::Span::ClickToDoor).unwrap();
+        assert_eq!(door.len(), counts.delivered);
+        if matches!(level, Level::Ever | Level::RegionDay | Level::RegionHour) {
+            assert!(counts.busy_ms > 0 && counts.online_ms >= counts.busy_ms, "{level:?}");
+        }
+    }
+}
+
+#[test]
+fn order_ids_can_be_told_beforehand() {
+    let mut history = history("blr", 1);
+    let told: OrderId = history.plant(Plant::WrongAmount);
+    let said = finished(&mut history, 200);
+    let named = said.iter().any(|(_, payload)| match event::decode(payload).unwrap() {
+        event::Decoded::Known(envelope) => envelope.order.is_some_and(|order| order.id == told),
+        event::Decoded::Unknown(_) => false,
+    });
+    assert!(named);
+}

@@ -1,0 +1,202 @@
+//! Rows of the ledger: postings, their entries, and the balances that they add up to.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, params};
+use schemars::JsonSchema;
+use serde::Serialize;
+use tomato_shared::cell::RegionId;
+use tomato_shared::id::{Id, OrderId};
+use tomato_shared::money::Currency;
+use tomato_shared::time::UnixMs;
+
+use super::StoreFault;
+use super::regions::region_of;
+use crate::projections::ledger::Posting;
+
+/// What a run of postings moves: debits, credits and last sequence per currency, account and party.
+pub(crate) type Moves = BTreeMap<(Currency, &'static str, String), Move>;
+
+/// Of one account.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Move {
+    debit_minor: i64,
+    credit_minor: i64,
+    last_seq: i64,
+}
+
+/// Appends a posting.
+pub(crate) fn insert(conn: &Connection, posting: &Posting, hash: &[u8; 32]) -> Result<(), StoreFault> {
+    let seq = signed(posting.seq);
+    conn.prepare_cached("INSERT INTO postings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+        .execute(params![
+            posting.region,
+            seq,
+            posting.at.0,
+            posting.order.as_ref().map(Id::bytes),
+            posting.cause.name(),
+            posting.currency.code(),
+            hash
+        ])?;
+    let mut statement = conn.prepare_cached("INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+    for (n, entry) in (0i64..).zip(&posting.entries) {
+        let (account, party) = (entry.account.name(), entry.account.party());
+        statement.execute(params![posting.region, seq, n, account, party, entry.amount_minor])?;
+    }
+    Ok(())
+}
+
+/// Adds a posting to what is moved.
+pub(crate) fn count(moves: &mut Moves, posting: &Posting) {
+    for entry in &posting.entries {
+        let key = (posting.currency, entry.account.name(), entry.account.party());
+        let sums = moves.entry(key).or_default();
+        let size = entry.amount_minor.saturating_abs();
+        if entry.amount_minor > 0 {
+            sums.debit_minor = sums.debit_minor.saturating_add(size);
+        } else {
+            sums.credit_minor = sums.credit_minor.saturating_add(size);
+        }
+        sums.last_seq = signed(posting.seq);
+    }
+}
+
+/// Moves the balances of a region.
+pub(crate) fn save_moves(conn: &Connection, region: &RegionId, moves: &Moves) -> Result<(), StoreFault> {
+    let mut statement = conn.prepare_cached(
+        "INSERT INTO balances VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (region, currency, account, party) DO UPDATE SET debit_minor = debit_minor + excluded.debit_minor,
+             credit_minor = credit_minor + excluded.credit_minor, last_seq = excluded.last_seq",
+    )?;
+    for ((currency, account, party), sums) in moves {
+        statement.execute(params![
+            region.as_str(),
+            currency.code(),
+            account,
+            party,
+            sums.debit_minor,
+            sums.credit_minor,
+            sums.last_seq
+        ])?;
+    }
+    Ok(())
+}
+
+/// What stands in one kind of account of one region.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(crate) struct Balance {
+    #[schemars(with = "String")]
+    pub(crate) region: RegionId,
+    pub(crate) currency: String,
+    pub(crate) account: String,
+    /// Accounts of that kind: one, or one per restaurant or driver.
+    pub(crate) parties: i64,
+    pub(crate) debit_minor: i64,
+    pub(crate) credit_minor: i64,
+    /// Debits less credits.
+    pub(crate) balance_minor: i64,
+}
+
+/// The balances of every region, per currency and kind of account.
+pub(crate) fn balances(conn: &Connection) -> Result<Vec<Balance>, StoreFault> {
+    let mut statement = conn.prepare_cached(
+        "SELECT region, currency, account, count(*) AS parties, sum(debit_minor) AS debit, sum(credit_minor) AS credit
+         FROM balances GROUP BY region, currency, account ORDER BY region, currency, account",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (debit_minor, credit_minor): (i64, i64) = (row.get("debit")?, row.get("credit")?);
+        found.push(Balance {
+            region: region_of(row)?,
+            currency: row.get("currency")?,
+            account: row.get("account")?,
+            parties: row.get("parties")?,
+            debit_minor,
+            credit_minor,
+            balance_minor: debit_minor.saturating_sub(credit_minor),
+        });
+    }
+    Ok(found)
+}
+
+/// One entry, with its posting.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(crate) struct Line {
+    #[schemars(with = "String")]
+    pub(crate) region: RegionId,
+    pub(crate) seq: i64,
+    #[schemars(with = "String")]
+    pub(crate) at: UnixMs,
+    #[schemars(with = "Option<String>")]
+    pub(crate) order_id: Option<OrderId>,
+    pub(crate) cause: String,
+    pub(crate) currency: String,
+    pub(crate) account: String,
+    pub(crate) party: String,
+    /// Debit positive.
+    pub(crate) amount_minor: i64,
+}
+
+const LINES: &str =
+    "SELECT p.region, p.seq, p.at_ms, p.order_id, p.cause, p.currency, e.account, e.party, e.amount_minor
+     FROM entries e JOIN postings p ON p.region = e.region AND p.seq = e.seq";
+
+/// The entries of an order, in the order of its postings.
+pub(crate) fn of_order(conn: &Connection, region: &RegionId, order: OrderId) -> Result<Vec<Line>, StoreFault> {
+    let sql = format!("{LINES} WHERE p.order_id = ?1 AND p.region = ?2 ORDER BY p.seq, e.n");
+    lines(conn, &sql, params![order.bytes(), region.as_str()])
+}
+
+/// One account of one party, and which of its entries.
+#[derive(Debug, Clone)]
+pub(crate) struct Stretch {
+    pub(crate) region: RegionId,
+    pub(crate) account: String,
+    pub(crate) party: String,
+    pub(crate) currency: String,
+    /// Entries after this sequence, up to that.
+    pub(crate) from_seq: i64,
+    pub(crate) to_seq: i64,
+}
+
+/// The entries of a stretch.
+pub(crate) fn of_stretch(conn: &Connection, stretch: &Stretch) -> Result<Vec<Line>, StoreFault> {
+    let sql = format!(
+        "{LINES} WHERE e.party = ?1 AND e.region = ?2 AND e.account = ?3 AND p.currency = ?4
+         AND e.seq > ?5 AND e.seq <= ?6 ORDER BY e.seq, e.n"
+    );
+    let values = params![
+        stretch.party,
+        stretch.region.as_str(),
+        stretch.account,
+        stretch.currency,
+        stretch.from_seq,
+        stretch.to_seq
+    ];
+    lines(conn, &sql, values)
+}
+
+fn lines(conn: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<Line>, StoreFault> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query(values)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(Line {
+            region: region_of(row)?,
+            seq: row.get("seq")?,
+            at: UnixMs(row.get("at_ms")?),
+            order_id: row.get::<_, Option<[u8; 16]>>("order_id")?.map(Id::from_bytes),
+            cause: row.get("cause")?,
+            currency: row.get("currency")?,
+            account: row.get("account")?,
+            party: row.get("party")?,
+            amount_minor: row.get("amount_minor")?,
+        });
+    }
+    Ok(found)
+}
+
+fn signed(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}

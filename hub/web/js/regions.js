@@ -1,0 +1,41 @@
+// A card per region: what goes on there, and what the hub does not have of it.
+
+import { badge, h } from "./dom.js";
+import { number, span } from "./format.js";
+import { token } from "./api.js";
+import { FULL } from "./map.js";
+import { colours, drawCells, fit, sharpen } from "./projection.js";
+
+const LINKS = { up: ["connected", "ok"], down: ["silent", "bad"], never: ["not heard yet", ""] };
+
+/** What the hub knows that it lacks, in a sentence. */
+export function syncText(region) {
+  if (region.missing_events === 0) return `all ${number(region.applied_seq)} events are in`;
+  const age = region.oldest_unsynced_age_ms === null ? "" : `, oldest ${span(region.oldest_unsynced_age_ms)}`;
+  return `the hub is missing ${number(region.missing_events)} event${region.missing_events === 1 ? "" : "s"}${age}`;
+}
+
+export function regionCard(region, totals, onPick) {
+  const [link, kind] = LINKS[region.link];
+  const canvas = h("canvas", { "aria-hidden": "true" });
+  const facts = [["Under way", number(totals?.active ?? 0)], ["Drivers on", number(region.drivers_online ?? 0)], ["Delivered", number(totals?.delivered ?? 0)]];
+  const element = h("article", { class: "card region", "aria-label": `Region ${region.region}` },
+    h("div", { class: "head" }, h("h3", {}, h("button", { class: "plain", type: "button", onclick: () => onPick(region.region) }, region.region, h("span", { class: "hidden" }, ": show on the map"))), badge(link, kind)),
+    h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+    h("p", { class: "small soft" }, region.link === "down" ? `last heard ${span(region.heartbeat_age_ms)} ago` : region.node_version ? `node ${region.node_version}` : ""),
+    canvas,
+    h("p", { class: `sync ${region.missing_events ? "behind" : ""}` },
+      h("span", {}, syncText(region), region.gap?.problem ? `: ${region.gap.problem}` : ""),
+      region.public_url ? h("a", { href: `${region.public_url}/#token=${token()}`, rel: "noreferrer", target: "_blank", "aria-label": `Open node of ${region.region}` }, "Open node") : null));
+  return { element, canvas };
+}
+
+/** The small map of a card. */
+export function drawSmall(canvas, cells, value) {
+  const { pen, width, height } = sharpen(canvas);
+  pen.clearRect(0, 0, width, height);
+  if (!width || cells.length === 0) return;
+  const view = fit(cells.flatMap((cell) => cell.ring), width, height, 8);
+  const most = Math.max(FULL.demand, ...cells.map((cell) => value(cell.id)));
+  drawCells(pen, cells, view, width, height, value, most, colours());
+}

@@ -1,0 +1,83 @@
+//! The hub's page in a real browser, against three regions with traffic: its numbers are the API's, nothing is asked of
+//! any other host, axe finds nothing serious, and every page is pictured in `target/screens`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tomato_tests::stack::{Stack, StackPlan};
+
+use super::Town;
+
+const REGIONS: [&str; 3] = ["blr", "bom", "del"];
+
+fn browser_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../hub/tests/browser")
+}
+
+/// The browser and what drives it; says what is missing.
+fn browser() -> Result<PathBuf, String> {
+    let asked = std::env::var_os("CHROMIUM").map(PathBuf::from);
+    let usual = [
+        "/usr/bin/chromium",
+        "/usr/bin/chromium-browser",
+        "/usr/bin/google-chrome",
+    ];
+    let program = asked.or_else(|| usual.iter().map(PathBuf::from).find(|path| path.exists()));
+    let program = program.ok_or("no chromium; install it, or name it in CHROMIUM")?;
+    if browser_folder().join("node_modules/playwright-core").is_dir() {
+        Ok(program)
+    } else {
+        Err("playwright-core is missing; run ./scripts/install-browser-test".into())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_page_of_the_hub_shows_what_the_api_says() {
+    let program = match browser() {
+        Ok(program) => program,
+        Err(missing) => {
+            println!("SKIPPED, NOTHING WAS SHOWN: {missing}");
+            return;
+        }
+    };
+    let plan = REGIONS
+        .into_iter()
+        .fold(StackPlan::default().rate(20.0), StackPlan::region);
+    let mut stack = Stack::prepare(plan).unwrap();
+    stack.start().await.unwrap();
+    let mut towns = Vec::new();
+    for (seed, region) in (11..).zip(REGIONS) {
+        towns.push(Town::open(&stack, region, seed).await);
+    }
+    let [blr, bom, del] = &towns[..] else { unreachable!() };
+    let nothing = || async {};
+    tokio::join!(
+        blr.serve(40, nothing()),
+        bom.serve(20, nothing()),
+        del.serve(10, nothing())
+    );
+    let hub = stack.hub().server.base().to_owned();
+    let token = stack.issuer.operator();
+    let drive = async {
+        let driven = tokio::task::spawn_blocking(move || drive(&program, &hub, &token));
+        driven.await.unwrap();
+    };
+    tokio::join!(blr.serve(80, drive), bom.serve(40, nothing()), del.serve(15, nothing()));
+    drop(towns);
+    stack.stop().await.unwrap();
+}
+
+fn drive(program: &Path, hub: &str, token: &str) {
+    let screens = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screens");
+    let status = Command::new("node")
+        .arg("pages.mjs")
+        .current_dir(browser_folder())
+        .env("HUB_URL", hub)
+        .env("HUB_TOKEN", token)
+        .env("SCREENS", screens)
+        .env("CHROMIUM", program)
+        .stdin(Stdio::null())
+        .status()
+        .expect("node is there, as npm was");
+    assert!(status.success(), "the page is not right: see above");
+}
