@@ -85,6 +85,17 @@ struct Entry {
     fix: Option<Fix>,
 }
 
+/// Where free drivers are looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Near {
+    /// Around here.
+    pub place: LatLng,
+    /// So far, in metres.
+    pub radius_m: f64,
+    /// At most so many.
+    pub limit: usize,
+}
+
 impl Fleet {
     /// `max_age`: older positions are as good as none.
     pub fn new(max_age: DurationMs) -> Self {
@@ -142,8 +153,9 @@ impl Fleet {
         }
     }
 
-    /// Free drivers with a fresh position within `radius_m` of a place, at most `limit`, nearest first, ties by id.
-    pub fn near(&self, place: LatLng, radius_m: f64, limit: usize, now: UnixMs) -> Vec<Candidate> {
+    /// Free drivers with a fresh position near a place who are `wanted`, nearest first, ties by id.
+    pub fn near(&self, near: &Near, now: UnixMs, wanted: impl Fn(DriverId) -> bool) -> Vec<Candidate> {
+        let Near { place, radius_m, limit } = *near;
         let state = self.lock();
         let ask = Ask {
             place,
@@ -161,7 +173,11 @@ impl Fleet {
             let Some((cell, distance)) = step.filter(|_| walked <= state.free.len()) else {
                 found.clear();
                 let everybody = state.free.values().flatten();
-                found.extend(everybody.filter_map(|id| state.candidate(*id, &ask)));
+                found.extend(
+                    everybody
+                        .filter(|id| wanted(**id))
+                        .filter_map(|id| state.candidate(*id, &ask)),
+                );
                 break;
             };
             if distance > ring {
@@ -175,7 +191,10 @@ impl Fleet {
                 }
             }
             let here = state.free.get(&cell).into_iter().flatten();
-            found.extend(here.filter_map(|id| state.candidate(*id, &ask)));
+            found.extend(
+                here.filter(|id| wanted(**id))
+                    .filter_map(|id| state.candidate(*id, &ask)),
+            );
         }
         found.sort_by(|a, b| {
             a.distance_m

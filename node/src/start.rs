@@ -17,8 +17,8 @@ use tomato_shared::time::{DurationMs, UnixMs};
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::payment::Task;
 use crate::engine::policy::Policy;
+use crate::engine::task::Task;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
 use crate::http::{self, App};

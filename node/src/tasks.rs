@@ -16,10 +16,10 @@ use tomato_shared::time::DurationMs;
 use crate::clock::Clock;
 use crate::engine::command::{Command, PaymentOutcome};
 use crate::engine::model::By;
-use crate::engine::payment::{Task, TaskKey};
+use crate::engine::task::{Task, TaskKey};
 use crate::payments::simulated::Simulated;
 use crate::store::{StoreError, load};
-use crate::writer::{Failure, Writer};
+use crate::writer::{Context, Failure, Writer};
 
 /// Calls under way at a time; further ones wait in their table.
 const CALLS_MAX: usize = 8_192;
@@ -85,10 +85,7 @@ impl Tasks {
     }
 
     fn begin(&self, task: Task, calls: &mut JoinSet<TaskKey>, open: &mut BTreeSet<TaskKey>) {
-        let key = TaskKey {
-            kind: task.kind,
-            order_id: task.order_id,
-        };
+        let key = task.key();
         if calls.len() >= CALLS_MAX || !open.insert(key) {
             return;
         }
@@ -118,9 +115,14 @@ async fn report(writer: &Writer, clock: Clock, task: &Task, outcome: PaymentOutc
         let command = Command::PaymentOutcome {
             order_id: task.order_id,
             payment_id: task.payment_id,
+            nth: task.nth,
             outcome: outcome.clone(),
         };
-        match writer.submit(By::Provider, command, None, task.trace.clone()).await {
+        let context = Context {
+            trace: task.trace.clone(),
+            ..Context::default()
+        };
+        match writer.submit(By::Provider, command, context).await {
             Err(Failure::Overloaded) => tokio::time::sleep(clock.real(PAUSE_FIRST)).await,
             Ok(_) => return,
             // The row stays; the next start, or the next look through the table, takes it up again.

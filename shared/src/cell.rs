@@ -187,7 +187,7 @@ impl JsonSchema for Cell {
 }
 
 /// The cells that a region owns, compacted or not: a place belongs if its cell or any parent of it is in the set.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct CellSet(BTreeSet<Cell>);
 

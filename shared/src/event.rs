@@ -146,6 +146,14 @@ pub enum Event {
         /// The provider's code.
         code: String,
     },
+    /// The provider will not take the money that it had promised.
+    #[serde(rename = "payment.capture.failed")]
+    CaptureFailed {
+        /// The payment.
+        payment_id: PaymentId,
+        /// The provider's code.
+        code: String,
+    },
     /// Entries of the region's books; they sum to zero.
     #[serde(rename = "ledger.posted")]
     LedgerPosted {
@@ -314,6 +322,14 @@ pub enum Event {
         /// What the driver earns by it, without the tip, in minor units.
         #[serde(default)]
         driver_fee_minor: i64,
+    },
+    /// The driver showed a wrong PIN.
+    #[serde(rename = "delivery.proof.refused")]
+    ProofRefused {
+        /// Who.
+        driver_id: DriverId,
+        /// How many there were for this order.
+        tries: u32,
     },
     /// The driver could not hand the order over.
     #[serde(rename = "delivery.failed")]

@@ -44,6 +44,16 @@ impl Sub<UnixMs> for UnixMs {
     }
 }
 
+impl std::str::FromStr for UnixMs {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let at: Result<jiff::Timestamp, _> = text.parse();
+        at.map(|at| Self(at.as_millisecond()))
+            .map_err(|_| "not a time: want RFC 3339 as in 2026-11-23T08:30:00.000Z")
+    }
+}
+
 impl fmt::Display for UnixMs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_millisecond(self.0) {
@@ -70,10 +80,7 @@ impl<'de> Deserialize<'de> for UnixMs {
             return Ok(Self(i64::deserialize(deserializer)?));
         }
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        let at: jiff::Timestamp = text
-            .parse()
-            .map_err(|_| serde::de::Error::custom("not a time: want RFC 3339 as in 2026-11-23T08:30:00.000Z"))?;
-        Ok(Self(at.as_millisecond()))
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

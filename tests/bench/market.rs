@@ -66,6 +66,8 @@ pub(crate) fn restaurants(centre: LatLng) -> Vec<(RestaurantId, PutRestaurant)> 
                 price_minor: 9_900 + i64::from(item) * 700,
                 available: true,
                 capacity: (item < COUNTED).then_some(CAPACITY),
+                variants: Vec::new(),
+                options: Vec::new(),
             });
             let put = PutRestaurant {
                 name: format!("Kitchen {number}, Indiranagar"),
@@ -73,6 +75,7 @@ pub(crate) fn restaurants(centre: LatLng) -> Vec<(RestaurantId, PutRestaurant)> 
                 open: true,
                 delivery_radius_m: 5_000,
                 preparation_min: 12,
+                hours: None,
                 menu: menu.collect(),
             };
             (restaurant_id(number), put)
@@ -139,10 +142,9 @@ fn order(rng: &mut StdRng, centre: LatLng) -> NewOrder {
             numbers.push(number);
         }
     }
-    let items = numbers.into_iter().map(|number| Item {
-        item_id: item_id(restaurant, number),
-        quantity: rng.random_range(1..=3),
-    });
+    let items = numbers
+        .into_iter()
+        .map(|number| Item::plain(item_id(restaurant, number), rng.random_range(1..=3)));
     let items = items.collect();
     let mut metres = || rng.random_range(-800.0..800.0);
     NewOrder {
@@ -159,6 +161,8 @@ fn order(rng: &mut StdRng, centre: LatLng) -> NewOrder {
             note: String::new(),
         },
         payment: Payment::card("card_ok"),
+        deliver_at: None,
+        promo_code: None,
         tip_minor: None,
     }
 }

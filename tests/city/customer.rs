@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rand::Rng as _;
+use tomato_shared::event::PaymentMethod;
 use tomato_shared::id::OrderId;
 use tomato_shared::order::OrderState;
 use tomato_shared::time::UnixMs;
@@ -10,13 +12,14 @@ use super::City;
 use super::chance::{happens, stream};
 use super::door::Door;
 use super::plan::{Fate, OrderPlan};
+use super::world::PROMO_CODE;
 use crate::client::{Api, ApiError, new_key};
 use crate::live::Follower;
 use crate::request::{NewOrder, NewQuote};
 use crate::view::Order;
 
 /// Codes with which a wish may be refused in a healthy city.
-const REFUSALS: [&str; 8] = [
+const REFUSALS: [&str; 10] = [
     "sold_out",
     "item_unavailable",
     "restaurant_closed",
@@ -25,6 +28,8 @@ const REFUSALS: [&str; 8] = [
     "quote_expired",
     "price_changed",
     "too_far_from_restaurant",
+    "schedule_invalid",
+    "promo_used_up",
 ];
 
 /// Tries to order as planned, and follows the order; returns when it is final or was refused.
@@ -37,11 +42,15 @@ pub async fn run(city: Arc<City>, plan: OrderPlan) {
             .complain(format!("customer {}: looking around: {error}", plan.customer));
     }
     let follower = Follower::start(api.base(), &token);
-    match order(&api, &plan).await {
+    match order(&city, &api, &plan).await {
         Ok(order) => {
             city.tracker.placed(region, plan.number, &order);
             city.doors.set(order.id, door(&city, &plan, &order));
-            follow(&city, &api, follower, (plan.fate, order)).await;
+            let id = order.id;
+            let follower = follow(&city, &api, follower, (plan.fate, order)).await;
+            if let Some(order) = follower.order(id).filter(|order| order.state == OrderState::Delivered) {
+                afterwards(&city, &api, (plan.number, &follower), &order).await;
+            }
         }
         Err(error) => {
             if !REFUSALS.contains(&error.code()) {
@@ -63,20 +72,26 @@ async fn look_around(city: &City, api: &Api, plan: &OrderPlan) -> Result<(), Api
     Ok(())
 }
 
-async fn order(api: &Api, plan: &OrderPlan) -> Result<Order, ApiError> {
+async fn order(city: &City, api: &Api, plan: &OrderPlan) -> Result<Order, ApiError> {
     let mut order = NewOrder {
         quote: None,
         restaurant_id: None,
         items: None,
         deliver_to: plan.deliver_to.clone(),
         payment: plan.payment.clone(),
+        deliver_at: None,
+        promo_code: None,
         tip_minor: None,
     };
+    let deliver_at = plan.ahead.map(|ahead| city.clock.now() + ahead);
+    let promo_code = plan.promo.then(|| PROMO_CODE.to_owned());
     if plan.quoted {
         let quote = NewQuote {
             restaurant_id: plan.restaurant,
             items: plan.items.clone(),
             deliver_to: plan.deliver_to.clone(),
+            deliver_at,
+            promo_code,
             tip_minor: plan.tip_minor,
         };
         order.quote = Some(api.quote(&quote).await?.quote);
@@ -84,6 +99,8 @@ async fn order(api: &Api, plan: &OrderPlan) -> Result<Order, ApiError> {
         order.restaurant_id = plan.restaurant;
         order.items = Some(plan.items.clone());
         order.tip_minor = plan.tip_minor;
+        order.deliver_at = deliver_at;
+        order.promo_code = promo_code;
     }
     api.place(&new_key(), &order).await
 }
@@ -99,9 +116,39 @@ fn door(city: &City, plan: &OrderPlan, order: &Order) -> Door {
     }
 }
 
+/// Rates, tips and complains, each as the seed has it.
+async fn afterwards(city: &City, api: &Api, (plan, follower): (u64, &Follower), order: &Order) {
+    let mut rng = stream(city.seed, "afterwards", plan);
+    let habits = &city.habits;
+    let (rates, tips) = (happens(&mut rng, habits.rates), happens(&mut rng, habits.tips_after));
+    let (complains, stars) = (happens(&mut rng, habits.complains), rng.random_range(3..=5));
+    let mut steps = Vec::new();
+    if rates {
+        steps.push(("rates", api.rate(order.id, stars, Some(5)).await));
+    }
+    if rates && tips && order.payment.method == PaymentMethod::Card {
+        steps.push(("tips", api.tip(order.id, 2_000).await));
+    }
+    if complains && order.payment.state == "CAPTURED" {
+        let operator = city.api.with_token(&city.issuer.operator());
+        let minor = order.lines[0].unit_minor.clamp(1, order.price.total_minor);
+        steps.push(("is refunded", operator.refund(order.id, minor, "quality").await));
+    }
+    for (what, outcome) in steps {
+        match outcome {
+            Ok(order) => {
+                city.tracker.saw(&order);
+                follower.put(order);
+            }
+            Err(error) => city.tracker.complain(format!("customer {what} {}: {error}", order.id)),
+        }
+    }
+}
+
 /// Watches an order until it is final.
-pub(super) async fn follow(city: &City, api: &Api, mut follower: Follower, (fate, order): (Fate, Order)) {
+pub(super) async fn follow(city: &City, api: &Api, mut follower: Follower, (fate, order): (Fate, Order)) -> Follower {
     let id = order.id;
+    let mut answered = None;
     let mut gives_up_at = match fate {
         Fate::GivesUp(after) => Some(order.placed_at + after),
         Fate::Patient | Fate::Absent => None,
@@ -110,7 +157,14 @@ pub(super) async fn follow(city: &City, api: &Api, mut follower: Follower, (fate
     loop {
         let state = newest(city, &follower, id);
         if state.is_final() {
-            return;
+            return follower;
+        }
+        if let Some(change) = follower.order(id).and_then(|order| order.change)
+            && answered != Some(change.expires_at)
+        {
+            answered = Some(change.expires_at);
+            answer_change(city, api, &follower, id).await;
+            continue;
         }
         if gives_up_at.is_some_and(|at| at <= city.clock.now()) {
             gives_up_at = None;
@@ -140,6 +194,19 @@ fn newest(city: &City, follower: &Follower, id: OrderId) -> OrderState {
 fn patience(city: &City, gives_up_at: Option<UnixMs>) -> std::time::Duration {
     let poll = city.poll();
     gives_up_at.map_or(poll, |at| poll.min(city.clock.real(at - city.clock.now())))
+}
+
+/// Agrees to what the restaurant proposes, or not.
+async fn answer_change(city: &City, api: &Api, follower: &Follower, id: OrderId) {
+    let bytes = u64::from_le_bytes(id.bytes()[8..].try_into().unwrap_or_default());
+    let mut rng = stream(city.seed, "change", bytes);
+    let agreed = !happens(&mut rng, city.habits.change_declined);
+    match api.answer_change(id, agreed).await {
+        Ok(order) => follower.put(order),
+        // The kitchen went on, or somebody else had the last of it.
+        Err(error) if ["change_gone", "sold_out"].contains(&error.code()) => {}
+        Err(error) => city.tracker.complain(format!("customer answers {id}: {error}")),
+    }
 }
 
 async fn give_up(city: &City, api: &Api, follower: &Follower, id: OrderId) {

@@ -143,7 +143,7 @@ impl Driver {
             .driver
             .as_ref()
             .is_some_and(|driver| driver.id == self.shift.driver);
-        bound && order.delivery.state.has_driver() && !order.state.is_final()
+        bound && order.delivery.state.has_driver()
     }
 
     fn is_offered(&self, order: &Order) -> bool {

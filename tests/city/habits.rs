@@ -23,12 +23,30 @@ pub struct Habits {
     pub customer_cancels: f64,
     /// Share who do not open the door.
     pub customer_absent: f64,
+    /// Share who want it later, and how many minutes ahead.
+    pub scheduled: f64,
+    pub ahead_min: (i64, i64),
+    /// Share who type the promotion's code.
+    pub promo: f64,
+    /// Share who do not agree to a proposed change.
+    pub change_declined: f64,
+    /// Share who rate a delivered order, and who then give the driver something more.
+    pub rates: f64,
+    pub tips_after: f64,
+    /// Share of delivered orders with which an operator has to make good.
+    pub complains: f64,
     /// Seconds a restaurant takes to answer.
     pub answer_s: (i64, i64),
     /// Share of orders a restaurant rejects.
     pub restaurant_rejects: f64,
     /// Share it never answers.
     pub restaurant_silent: f64,
+    /// Share of orders of which it cannot cook all.
+    pub restaurant_changes: f64,
+    /// Share for which it needs longer than it said, and tells.
+    pub restaurant_delays: f64,
+    /// Share it gives up after accepting.
+    pub restaurant_gives_up: f64,
     /// Minutes a restaurant says that it needs.
     pub cook_min: (u32, u32),
     /// Seconds by which it is late, or early where negative.
@@ -62,9 +80,19 @@ impl Default for Habits {
             card_timeout: 0.01,
             customer_cancels: 0.02,
             customer_absent: 0.01,
+            scheduled: 0.04,
+            ahead_min: (32, 50),
+            promo: 0.1,
+            change_declined: 0.3,
+            rates: 0.4,
+            tips_after: 0.25,
+            complains: 0.02,
             answer_s: (10, 90),
             restaurant_rejects: 0.02,
             restaurant_silent: 0.01,
+            restaurant_changes: 0.03,
+            restaurant_delays: 0.04,
+            restaurant_gives_up: 0.005,
             cook_min: (6, 20),
             late_s: (-120, 180),
             decide_s: (2, 10),
@@ -89,6 +117,11 @@ impl Habits {
             customer_absent: 0.0,
             restaurant_rejects: 0.0,
             restaurant_silent: 0.0,
+            restaurant_changes: 0.0,
+            restaurant_delays: 0.0,
+            restaurant_gives_up: 0.0,
+            scheduled: 0.0,
+            complains: 0.0,
             driver_declines: 0.0,
             driver_ignores: 0.0,
             driver_gives_back: 0.0,

@@ -10,7 +10,7 @@ use super::chance::{happens, stream};
 use super::habits::Habits;
 use super::names::STREETS;
 use super::world::{World, pick, place_near};
-use crate::request::{Item, Payment};
+use crate::request::{ChosenOption, Item, Payment, PutMenuItem};
 use crate::view::Address;
 
 /// Customers live this close to the restaurant they order from, in metres.
@@ -32,6 +32,10 @@ pub struct OrderPlan {
     pub deliver_to: Address,
     pub payment: Payment,
     pub tip_minor: Option<i64>,
+    /// How far ahead it is wanted; `None` for as soon as possible.
+    pub ahead: Option<DurationMs>,
+    /// Whether the customer has the promotion's code.
+    pub promo: bool,
     /// Whether the customer asks for a quote first.
     pub quoted: bool,
     pub fate: Fate,
@@ -101,14 +105,12 @@ fn plan(rng: &mut StdRng, world: &World, habits: &Habits, (number, opens_after):
     let menu = &restaurant.put.menu;
     let mut items: Vec<Item> = Vec::new();
     for _ in 0..rng.random_range(1..=3) {
-        let item_id = menu[rng.random_range(0..menu.len())].id;
-        if items.iter().all(|item| item.item_id != item_id) {
-            items.push(Item {
-                item_id,
-                quantity: rng.random_range(1..=3),
-            });
+        let dish = &menu[rng.random_range(0..menu.len())];
+        if items.iter().all(|item| item.item_id != dish.id) {
+            items.push(item(rng, dish));
         }
     }
+    let ahead_min = habits.ahead_min;
     OrderPlan {
         number,
         opens_after,
@@ -119,8 +121,33 @@ fn plan(rng: &mut StdRng, world: &World, habits: &Habits, (number, opens_after):
         deliver_to: address(rng, world, restaurant.put.place),
         payment: payment(rng, habits),
         tip_minor: happens(rng, 0.4).then(|| 1_000 * rng.random_range(1..=5)),
+        ahead: happens(rng, habits.scheduled)
+            .then(|| DurationMs::from_mins(rng.random_range(ahead_min.0..=ahead_min.1))),
+        promo: happens(rng, habits.promo),
         quoted: happens(rng, habits.quotes),
         fate: fate(rng, habits),
+    }
+}
+
+/// Some of a dish, with one of its variants and as many options as have to be chosen, or one more.
+fn item(rng: &mut StdRng, dish: &PutMenuItem) -> Item {
+    let variant =
+        (!dish.variants.is_empty()).then(|| dish.variants[rng.random_range(0..dish.variants.len())].key.clone());
+    let mut options = Vec::new();
+    for group in &dish.options {
+        let count = rng.random_range(group.min..=group.max.min(group.min + 1)) as usize;
+        let first = rng.random_range(0..group.choices.len());
+        let chosen = group.choices.iter().cycle().skip(first).take(count);
+        options.extend(chosen.map(|choice| ChosenOption {
+            group: group.key.clone(),
+            key: choice.key.clone(),
+        }));
+    }
+    Item {
+        item_id: dish.id,
+        quantity: rng.random_range(1..=3),
+        variant,
+        options,
     }
 }
 

@@ -42,6 +42,7 @@ pub fn world(seed: u64, instance: &Instance, projection: &Projection, (region, c
             open: true,
             delivery_radius_m: DELIVERY_RADIUS_M,
             preparation_min: 15,
+            hours: None,
             menu: vec![PutMenuItem {
                 id: chance::id(&mut rng),
                 name: "Meal".to_owned(),
@@ -49,6 +50,8 @@ pub fn world(seed: u64, instance: &Instance, projection: &Projection, (region, c
                 price_minor: 30_000,
                 available: true,
                 capacity: None,
+                variants: Vec::new(),
+                options: Vec::new(),
             }],
         },
     });
@@ -163,16 +166,15 @@ impl Replay {
         let order = NewOrder {
             quote: None,
             restaurant_id: Some(restaurant.id),
-            items: Some(vec![Item {
-                item_id: restaurant.put.menu[0].id,
-                quantity: 1,
-            }]),
+            items: Some(vec![Item::plain(restaurant.put.menu[0].id, 1)]),
             deliver_to: Address {
                 place: self.projection.place(wish.at),
                 line: wish.name.clone(),
                 note: String::new(),
             },
             payment: Payment::cash(),
+            deliver_at: None,
+            promo_code: None,
             tip_minor: None,
         };
         match api.place(&new_key(), &order).await {

@@ -15,6 +15,7 @@ use super::City;
 use super::chance::{happens, seconds, stream};
 use crate::client::{Api, ApiError};
 use crate::live::Follower;
+use crate::request::{Change, LineLeft};
 use crate::view::Order;
 
 /// Codes that mean that the order went another way meanwhile.
@@ -93,7 +94,9 @@ pub(super) async fn run(city: Arc<City>, number: usize, cooking: Cooking) {
         }
         for order in follower.orders() {
             let ours = order.restaurant.id == restaurant.id;
-            if ours && matches!(order.state, OrderState::Confirmed | OrderState::Preparing) {
+            // What is scheduled for later is asked for in time.
+            let asked = order.release_at.is_none();
+            if ours && asked && matches!(order.state, OrderState::Confirmed | OrderState::Preparing) {
                 let ticket = Ticket {
                     city: city.clone(),
                     api: api.clone(),
@@ -200,7 +203,9 @@ impl Ticket {
                 }
                 self.city.clock.pause(seconds(rng, habits.answer_s)).await;
                 if happens(rng, habits.restaurant_rejects) {
-                    self.api.reject(self.restaurant, order.id).await?;
+                    let reasons = ["too_busy", "closing", "other"];
+                    let reason = reasons[rng.random_range(0..reasons.len())];
+                    self.api.reject(self.restaurant, order.id, reason).await?;
                     return Ok(None);
                 }
                 rng.random_range(habits.cook_min.0..=habits.cook_min.1)
@@ -215,10 +220,33 @@ impl Ticket {
         self.city.clock.pause_until(until).await;
     }
 
+    /// Something goes wrong in the kitchen; false where the order is given up.
+    async fn mishap(&self, rng: &mut StdRng, order: &Order) -> Result<bool, ApiError> {
+        let habits = &self.city.habits;
+        if happens(rng, habits.restaurant_gives_up) {
+            self.api.cancel(order.id).await?;
+            return Ok(false);
+        }
+        if order.lines.len() > 1 && happens(rng, habits.restaurant_changes) {
+            let change = Change {
+                lines: vec![LineLeft { line: 0, quantity: 0 }],
+                add: Vec::new(),
+            };
+            self.api.propose(self.restaurant, order.id, &change).await?;
+        }
+        if happens(rng, habits.restaurant_delays) {
+            self.api.delay(self.restaurant, order.id, habits.cook_min.1).await?;
+        }
+        Ok(true)
+    }
+
     async fn cook(&self, rng: &mut StdRng, order: &Order) -> Result<(), ApiError> {
         let ready_at = match &self.cooking {
             Cooking::ByTimetable(timetable) => timetable.ready_at(order.id).await,
             Cooking::ByHabit => {
+                if !self.mishap(rng, order).await? {
+                    return Ok(());
+                }
                 let promised = order.ready_at.unwrap_or(self.city.clock.now());
                 promised + seconds(rng, self.city.habits.late_s)
             }

@@ -2,13 +2,15 @@
 
 use rand::Rng as _;
 use rand::rngs::StdRng;
+use serde_json::json;
 use tomato_shared::cell::{CellSet, LatLng, RegionId};
 use tomato_shared::id::{DriverId, ItemId, RestaurantId, UserId};
+use tomato_shared::time::UnixMs;
 
 use super::chance;
 use super::names::{CHAINS, Dish, FIRST, KITCHENS, Kitchen, LAST, QUARTERS};
 use crate::client::{Api, ApiError};
-use crate::request::{PutMenuItem, PutRestaurant};
+use crate::request::{Choice, Hours, Opening, OptionGroup, PutMenuItem, PutRestaurant};
 
 /// Restaurants lie this close to the centre, in metres.
 const RESTAURANTS_WITHIN_M: f64 = 2_500.0;
@@ -16,6 +18,9 @@ const RESTAURANTS_WITHIN_M: f64 = 2_500.0;
 const DRIVERS_WITHIN_M: f64 = 2_500.0;
 /// Every how many-th restaurant belongs to a chain.
 const CHAIN_EVERY: usize = 3;
+
+/// The code of the city's promotion.
+pub const PROMO_CODE: &str = "HUNGRY10";
 
 /// Where a region is and what it owns.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,6 +114,16 @@ impl World {
         for restaurant in &self.restaurants {
             operator.put_restaurant(restaurant.id, &restaurant.put).await?;
         }
+        let promotion = json!({
+            "saving": {"kind": "percent", "share_bp": 1_000, "max_minor": 5_000},
+            "borne_by": "platform",
+            "active": true,
+            "starts_at": UnixMs(0),
+            "ends_at": UnixMs(4_102_444_800_000),
+            "uses_max": 1_000_000,
+            "uses_per_customer_max": 20,
+        });
+        operator.put_promotion(PROMO_CODE, &promotion).await?;
         for driver in &self.drivers {
             operator.put_driver(driver.id, &driver.name, &driver.phone).await?;
         }
@@ -129,8 +144,12 @@ fn restaurant(rng: &mut StdRng, ground: &Ground, kitchen: &Kitchen, shared: Opti
             price_minor: *price_minor,
             available: true,
             capacity: counted.then(|| rng.random_range(4..=40)),
+            variants: variants(category, *price_minor),
+            options: options(category),
         });
     let menu = items.collect();
+    // Some do not open all day; chains do, so that one branch can take over from another.
+    let split = shared.is_none() && chance::happens(rng, 0.3);
     SeededRestaurant {
         id: chance::id(rng),
         staff: chance::id(rng),
@@ -141,8 +160,84 @@ fn restaurant(rng: &mut StdRng, ground: &Ground, kitchen: &Kitchen, shared: Opti
             open: true,
             delivery_radius_m: 5_000,
             preparation_min: rng.random_range(8..=18),
+            hours: split.then(split_hours),
             menu,
         },
+    }
+}
+
+/// Lunch and dinner, and on until one at night.
+fn split_hours() -> Hours {
+    let days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    let spans = [("05:00", "15:30"), ("17:00", "01:00")];
+    let of_day = |day| spans.map(|(from, to)| Opening { day, from, to });
+    Hours {
+        week: days.into_iter().flat_map(of_day).collect(),
+    }
+}
+
+fn choice(key: &str, name: &str, price_minor: i64) -> Choice {
+    Choice {
+        key: key.to_owned(),
+        name: name.to_owned(),
+        price_minor,
+        available: true,
+    }
+}
+
+/// Sizes, for what comes in sizes.
+fn variants(category: &str, price_minor: i64) -> Vec<Choice> {
+    match category {
+        "Pizza" => vec![
+            choice("medium", "Medium", price_minor),
+            choice("large", "Large", price_minor * 3 / 2),
+        ],
+        "Biryani" => vec![
+            choice("single", "For one", price_minor),
+            choice("family", "Family pack", price_minor * 3),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// What can be added, or has to be chosen.
+fn options(category: &str) -> Vec<OptionGroup> {
+    let group = |key: &str, name: &str, (min, max): (u32, u32), choices: Vec<Choice>| OptionGroup {
+        key: key.to_owned(),
+        name: name.to_owned(),
+        min,
+        max,
+        choices,
+    };
+    match category {
+        "Pizza" => vec![
+            group(
+                "crust",
+                "Crust",
+                (1, 1),
+                vec![choice("thin", "Thin", 0), choice("pan", "Pan", 3_000)],
+            ),
+            group(
+                "extras",
+                "Extras",
+                (0, 2),
+                vec![
+                    choice("olives", "Olives", 2_500),
+                    choice("cheese", "More cheese", 4_000),
+                ],
+            ),
+        ],
+        "Tiffin" => vec![group(
+            "chutney",
+            "Chutneys",
+            (1, 2),
+            vec![
+                choice("coconut", "Coconut", 0),
+                choice("tomato", "Tomato", 500),
+                choice("mint", "Mint", 500),
+            ],
+        )],
+        _ => Vec::new(),
     }
 }
 

@@ -46,6 +46,8 @@ impl Town {
         };
         let habits = Habits {
             orders_per_min: 4.0,
+            // Nobody waits for an hour in a test; scheduled orders have tests of their own.
+            scheduled: 0.0,
             ..Habits::default()
         };
         let city = stack.city(region, (seed, size), habits, &tracker).await;

@@ -23,7 +23,12 @@ pub(crate) async fn shop() -> (Stack, Api, Value) {
         .city("blr", (5, size), Habits::flawless(), &Arc::new(Tracker::default()))
         .await;
     let restaurant = &city.world.restaurants[0];
-    let item = restaurant.put.menu.iter().find(|item| item.available).unwrap();
+    let item = restaurant
+        .put
+        .menu
+        .iter()
+        .find(|item| item.variants.is_empty() && item.options.is_empty())
+        .unwrap();
     let order = json!({
         "restaurant_id": restaurant.id,
         "items": [{"item_id": item.id, "quantity": 1}],

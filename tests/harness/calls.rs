@@ -7,7 +7,7 @@ use tomato_shared::id::{DeliveryId, DriverId, OfferId, OrderId, RestaurantId};
 use tomato_shared::order::OrderState;
 
 use crate::client::{Api, ApiError, Request};
-use crate::request::{Fix, NewOrder, NewQuote, Proof, PutRestaurant};
+use crate::request::{Change, Fix, NewOrder, NewQuote, Proof, PutRestaurant};
 use crate::view::{
     Driver, DriverHome, HistoryEntry, NearbyRestaurant, Order, Overview, Page, Quote, Restaurant, Version,
 };
@@ -62,6 +62,30 @@ impl Api {
         self.call(&request).await
     }
 
+    /// Agrees to a proposed change, or not.
+    pub async fn answer_change(&self, id: OrderId, agreed: bool) -> Result<Order> {
+        let word = if agreed { "accept" } else { "decline" };
+        self.command(Method::POST, &format!("/v1/orders/{id}/change/{word}"), &json!({}))
+            .await
+    }
+
+    /// Rates a delivered order.
+    pub async fn rate(&self, id: OrderId, restaurant_stars: u8, driver_stars: Option<u8>) -> Result<Order> {
+        let stars = json!({ "restaurant_stars": restaurant_stars, "driver_stars": driver_stars });
+        self.command(Method::POST, &format!("/v1/orders/{id}/rating"), &stars)
+            .await
+    }
+
+    /// Gives the driver something more.
+    pub async fn tip(&self, id: OrderId, amount_minor: i64) -> Result<Order> {
+        self.command(
+            Method::POST,
+            &format!("/v1/orders/{id}/tip"),
+            &json!({ "amount_minor": amount_minor }),
+        )
+        .await
+    }
+
     /// Gives an order up.
     pub async fn cancel(&self, id: OrderId) -> Result<Order> {
         self.command(Method::POST, &format!("/v1/orders/{id}/cancel"), &json!({}))
@@ -84,14 +108,29 @@ impl Api {
             .await
     }
 
-    /// Does not take an order on.
-    pub async fn reject(&self, id: RestaurantId, order: OrderId) -> Result<Order> {
-        self.command(
-            Method::POST,
-            &format!("/v1/restaurants/{id}/orders/{order}/reject"),
-            &json!({}),
-        )
-        .await
+    /// Does not take an order on, for a reason such as `too_busy`.
+    pub async fn reject(&self, id: RestaurantId, order: OrderId, reason: &str) -> Result<Order> {
+        let path = format!("/v1/restaurants/{id}/orders/{order}/reject");
+        self.command(Method::POST, &path, &json!({ "reason": reason })).await
+    }
+
+    /// Will be ready at another time than was said.
+    pub async fn delay(&self, id: RestaurantId, order: OrderId, ready_in_min: u32) -> Result<Order> {
+        let path = format!("/v1/restaurants/{id}/orders/{order}/delay");
+        self.command(Method::POST, &path, &json!({ "ready_in_min": ready_in_min }))
+            .await
+    }
+
+    /// Asks the customer for something else instead.
+    pub async fn propose(&self, id: RestaurantId, order: OrderId, change: &Change) -> Result<Order> {
+        let path = format!("/v1/restaurants/{id}/orders/{order}/changes");
+        self.command(Method::POST, &path, change).await
+    }
+
+    /// Opens, closes or pauses, or says that it is busy.
+    pub async fn set_restaurant_status(&self, id: RestaurantId, status: &Value) -> Result<Restaurant> {
+        self.command(Method::PUT, &format!("/v1/restaurants/{id}/status"), status)
+            .await
     }
 
     /// Has cooked.
@@ -168,6 +207,12 @@ impl Api {
         .await
     }
 
+    /// Has brought back what could not be handed over.
+    pub async fn bring_back(&self, id: DeliveryId) -> Result<Order> {
+        self.command(Method::POST, &format!("/v1/deliveries/{id}/return"), &json!({}))
+            .await
+    }
+
     /// Gives the delivery back before pickup.
     pub async fn give_back(&self, id: DeliveryId) -> Result<Order> {
         self.command(Method::POST, &format!("/v1/deliveries/{id}/cancel"), &json!({}))
@@ -185,6 +230,29 @@ impl Api {
     /// Writes a restaurant.
     pub async fn put_restaurant(&self, id: RestaurantId, restaurant: &PutRestaurant) -> Result<Restaurant> {
         self.command(Method::PUT, &format!("/v1/restaurants/{id}"), restaurant)
+            .await
+    }
+
+    /// Sends some of an order's money back.
+    pub async fn refund(&self, id: OrderId, amount_minor: i64, reason: &str) -> Result<Order> {
+        let refund = json!({ "amount_minor": amount_minor, "reason": reason, "borne_by": "platform" });
+        self.command(Method::POST, &format!("/v1/orders/{id}/refunds"), &refund)
+            .await
+    }
+
+    /// Takes in cash from a driver.
+    pub async fn deposit_cash(&self, id: DriverId, amount_minor: i64) -> Result<Driver> {
+        self.command(
+            Method::POST,
+            &format!("/v1/drivers/{id}/cash-deposits"),
+            &json!({ "amount_minor": amount_minor }),
+        )
+        .await
+    }
+
+    /// Writes a promotion.
+    pub async fn put_promotion(&self, code: &str, promotion: &Value) -> Result<Value> {
+        self.command(Method::PUT, &format!("/v1/promotions/{code}"), promotion)
             .await
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tomato_shared::cell::LatLng;
 use tomato_shared::event::{CancelReason, Line, PaymentMethod, Price};
-use tomato_shared::id::{DeliveryId, DriverId, ItemId, OfferId, OrderId, RestaurantId, UserId};
+use tomato_shared::id::{DeliveryId, DriverId, ItemId, OfferId, OrderId, RefundId, RestaurantId, UserId};
 use tomato_shared::order::{DeliveryState, OrderState};
 use tomato_shared::time::UnixMs;
 
@@ -32,6 +32,17 @@ pub struct Order {
     pub estimated_delivery_at: UnixMs,
     pub ended_at: Option<UnixMs>,
     pub cancel_reason: Option<CancelReason>,
+    pub deliver_at: Option<UnixMs>,
+    pub release_at: Option<UnixMs>,
+    pub change: Option<Change>,
+}
+
+/// What a restaurant proposes to cook instead.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Change {
+    pub lines: Vec<Line>,
+    pub refund_minor: i64,
+    pub expires_at: UnixMs,
 }
 
 /// Where an order is cooked.
@@ -46,6 +57,26 @@ pub struct OrderRestaurant {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Payment {
     pub method: PaymentMethod,
+    pub state: String,
+    #[serde(default)]
+    pub refunds: Vec<Refund>,
+    #[serde(default)]
+    pub tips: Vec<Tip>,
+}
+
+/// Money that goes back.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Refund {
+    pub id: RefundId,
+    pub amount_minor: i64,
+    pub reason: String,
+    pub state: String,
+}
+
+/// A tip after delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Tip {
+    pub amount_minor: i64,
     pub state: String,
 }
 
@@ -127,6 +158,8 @@ pub struct Driver {
     pub version: u32,
     pub name: String,
     pub online: bool,
+    #[serde(default)]
+    pub cash_minor: i64,
     pub offered_order_id: Option<OrderId>,
     pub delivering_order_id: Option<OrderId>,
 }

@@ -276,6 +276,8 @@ fn details(row: &mut OrderRow, event: &Event, at: UnixMs) {
         | Event::OrderScheduled { .. }
         | Event::RefundRequested { .. }
         | Event::RefundFailed { .. }
+        | Event::CaptureFailed { .. }
+        | Event::ProofRefused { .. }
         | Event::OrderOverdue { .. }
         | Event::OrderDelayed { .. }
         | Event::ChangeProposed { .. }

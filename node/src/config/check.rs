@@ -22,6 +22,8 @@ impl Validate for Config {
         faults.within("broker", |faults| self.broker.validate(faults));
         faults.within("orders", |faults| self.check_orders(faults));
         faults.within("fees", |faults| self.check_fees(faults));
+        faults.within("cancelling", |faults| self.check_cancelling(faults));
+        faults.within("driver_pay", |faults| self.check_driver_pay(faults));
         faults.within("dispatch", |faults| self.check_dispatch(faults));
         faults.within("payments", |faults| {
             faults.range("simulated_delay_ms", self.payments.simulated_delay_ms, 0..=60_000);
@@ -74,41 +76,6 @@ impl Config {
             "is not an http or https address",
             "give the address that apps use",
         );
-    }
-
-    fn check_orders(&self, faults: &mut Faults) {
-        let orders = &self.orders;
-        faults.range("hold_ms", orders.hold_ms, 10_000..=3_600_000);
-        faults.range("accept_within_ms", orders.accept_within_ms, 10_000..=3_600_000);
-        faults.range("restaurant_radius_m", orders.restaurant_radius_m, 100..=50_000);
-        faults.range("restaurants_asked_max", orders.restaurants_asked_max, 1..=20);
-        faults.range("pending_max", orders.pending_max, 1..=100);
-        faults.range("quote_ttl_ms", orders.quote_ttl_ms, 10_000..=86_400_000);
-        faults.range("rating_after_ms", orders.rating_after_ms, 1_000..=86_400_000);
-        faults.range("idempotency_h", orders.idempotency_h, 24..=720);
-    }
-
-    fn check_fees(&self, faults: &mut Faults) {
-        let fees = &self.fees;
-        faults.range("delivery_base_minor", fees.delivery_base_minor, 0..=1_000_000);
-        faults.range("delivery_per_km_minor", fees.delivery_per_km_minor, 0..=1_000_000);
-        faults.range("service_bp", fees.service_bp, 0..=10_000);
-        faults.range("tax_bp", fees.tax_bp, 0..=10_000);
-        faults.range("items_min_minor", fees.items_min_minor, 0..=1_000_000);
-        faults.range("total_max_minor", fees.total_max_minor, 1..=1_000_000_000_000);
-    }
-
-    fn check_dispatch(&self, faults: &mut Faults) {
-        let dispatch = &self.dispatch;
-        faults.range("radius_m", dispatch.radius_m, 100..=50_000);
-        faults.range("retry_ms", dispatch.retry_ms, 1_000..=600_000);
-        faults.range("give_up_after_ms", dispatch.give_up_after_ms, 60_000..=86_400_000);
-        faults.range("offer_ttl_ms", dispatch.offer_ttl_ms, 0..=600_000);
-        faults.range("cancellations_max", dispatch.cancellations_max, 1..=20);
-        faults.range("speed_m_per_min", dispatch.speed_m_per_min, 10..=5_000);
-        faults.range("position_age_max_ms", dispatch.position_age_max_ms, 1_000..=3_600_000);
-        faults.range("orders_per_round", dispatch.orders_per_round, 1..=10_000);
-        faults.range("candidates_max", dispatch.candidates_max, 1..=1_000);
     }
 
     fn check_clock(&self, faults: &mut Faults) {

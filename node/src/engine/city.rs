@@ -6,16 +6,53 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tomato_shared::id::{DriverId, ItemId, OfferId, OrderId, RestaurantId, UserId};
 use tomato_shared::order::{DeliveryState, OrderState};
 use tomato_shared::time::UnixMs;
 
-use super::draft::Changes;
-use super::model::{Driver, Order, Reservation, ReservationKey, ReservationState, Restaurant, Stock};
+use super::draft::{Changes, Rated};
+use super::model::{Driver, Order, Promotion, Reservation, ReservationKey, ReservationState, Restaurant, Stock};
 use super::timer::TimerKey;
 
-/// Every restaurant with its menu. Shared with readers as a snapshot; an edit makes a new map of the same rows.
-pub type Catalogue = BTreeMap<RestaurantId, Arc<Restaurant>>;
+/// What customers choose from. Shared with readers as a snapshot; an edit makes new maps of the same rows.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue {
+    /// Every restaurant with its menu.
+    pub restaurants: BTreeMap<RestaurantId, Arc<Restaurant>>,
+    /// Every promotion, by code.
+    pub promotions: BTreeMap<String, Arc<Promotion>>,
+    /// Whether the region takes orders.
+    pub region: RegionStatus,
+}
+
+/// Whether the region takes orders.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RegionStatus {
+    /// True while it takes none.
+    pub paused: bool,
+    /// What the operator said.
+    pub reason: String,
+}
+
+/// What customers gave, so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stars {
+    /// All stars together.
+    pub sum: u64,
+    /// How many gave some.
+    pub count: u64,
+}
+
+impl Stars {
+    /// Stars of one, on average; `None` before the first.
+    pub fn average(&self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "sums of stars stay far below 2^53")]
+        let average = |stars: &Self| (stars.sum as f64 / stars.count as f64 * 100.0).round() / 100.0;
+        (self.count > 0).then(|| average(self))
+    }
+}
 
 /// The working set.
 #[derive(Debug, Default)]
@@ -28,14 +65,24 @@ pub struct City {
     deadlines: BTreeMap<TimerKey, UnixMs>,
     due: BTreeSet<(UnixMs, TimerKey)>,
     dispatch_at: Option<UnixMs>,
+    promo_uses: BTreeMap<(String, UserId), u32>,
+    stars: BTreeMap<Rated, Stars>,
     // Derived from the orders above.
     waiting: BTreeSet<(UnixMs, OrderId)>,
     offers: BTreeMap<OfferId, OrderId>,
-    pending: BTreeMap<UserId, u32>,
+    customers: BTreeMap<UserId, Open>,
+    promo_totals: BTreeMap<String, u32>,
+}
+
+/// How many orders of a customer are under way.
+#[derive(Debug, Clone, Copy, Default)]
+struct Open {
+    unpaid: u32,
+    all: u32,
 }
 
 impl City {
-    /// All restaurants.
+    /// What customers choose from.
     pub fn catalogue(&self) -> &Arc<Catalogue> {
         &self.catalogue
     }
@@ -95,7 +142,32 @@ impl City {
 
     /// Unpaid orders of a customer.
     pub fn pending_orders(&self, customer_id: UserId) -> u32 {
-        self.pending.get(&customer_id).copied().unwrap_or(0)
+        self.customers.get(&customer_id).map_or(0, |open| open.unpaid)
+    }
+
+    /// Orders of a customer that are not over.
+    pub fn open_orders(&self, customer_id: UserId) -> u32 {
+        self.customers.get(&customer_id).map_or(0, |open| open.all)
+    }
+
+    /// How often a customer has used a promotion.
+    pub fn promo_uses(&self, key: &(String, UserId)) -> u32 {
+        self.promo_uses.get(key).copied().unwrap_or(0)
+    }
+
+    /// How often a promotion was used in all.
+    pub fn promo_total(&self, code: &str) -> u32 {
+        self.promo_totals.get(code).copied().unwrap_or(0)
+    }
+
+    /// What customers gave.
+    pub fn stars(&self, whom: Rated) -> Stars {
+        self.stars.get(&whom).copied().unwrap_or_default()
+    }
+
+    /// When a deadline comes, where it is set.
+    pub fn deadline(&self, key: TimerKey) -> Option<UnixMs> {
+        self.deadlines.get(&key).copied()
     }
 
     /// The next deadline that has come.
@@ -124,9 +196,30 @@ impl City {
     /// Takes in rows, whether read at the start or just decided.
     pub fn apply(&mut self, changes: &Changes) {
         if !changes.restaurants.is_empty() {
-            let catalogue = Arc::make_mut(&mut self.catalogue);
-            catalogue.extend(changes.restaurants.iter().map(|(id, row)| (*id, row.clone())));
+            let rows = changes.restaurants.iter().map(|(id, row)| (*id, row.clone()));
+            Arc::make_mut(&mut self.catalogue).restaurants.extend(rows);
         }
+        if !changes.promotions.is_empty() {
+            let rows = changes.promotions.iter().map(|(code, row)| (code.clone(), row.clone()));
+            Arc::make_mut(&mut self.catalogue).promotions.extend(rows);
+        }
+        if let Some(region) = &changes.region {
+            Arc::make_mut(&mut self.catalogue).region.clone_from(region);
+        }
+        for (key, uses) in &changes.promo_uses {
+            let before = match uses {
+                0 => self.promo_uses.remove(key),
+                _ => self.promo_uses.insert(key.clone(), *uses),
+            }
+            .unwrap_or(0);
+            let total = self.promo_totals.entry(key.0.clone()).or_insert(0);
+            *total = total.saturating_sub(before).saturating_add(*uses);
+            if *total == 0 {
+                self.promo_totals.remove(&key.0);
+            }
+        }
+        self.stars
+            .extend(changes.stars.iter().map(|(whom, stars)| (*whom, *stars)));
         self.stock.extend(changes.stock.iter().map(|(key, row)| (*key, *row)));
         self.drivers
             .extend(changes.drivers.iter().map(|(id, row)| (*id, row.clone())));
@@ -150,8 +243,10 @@ impl City {
     /// Takes an order in for the next command only; [`City::forget_final`] drops it again if it is over.
     pub fn put_order(&mut self, order: Order) {
         self.unlink(order.id);
-        if order.state == OrderState::Pending {
-            *self.pending.entry(order.customer_id).or_insert(0) += 1;
+        if !order.state.is_final() {
+            let open = self.customers.entry(order.customer_id).or_default();
+            open.all += 1;
+            open.unpaid += u32::from(order.state == OrderState::Pending);
         }
         if let Some(offer) = &order.delivery.offer {
             self.offers.insert(offer.id, order.id);
@@ -163,13 +258,15 @@ impl City {
         self.orders.insert(order.id, order);
     }
 
-    /// Drops an order that is over from memory; its row stays on disk.
+    /// Drops an order that is over from memory; its row stays on disk. One whose food is on its way back stays.
     pub fn forget_final(&mut self, id: OrderId) {
-        if !self.orders.get(&id).is_some_and(|order| order.state.is_final()) {
+        let Some(order) = self.orders.get(&id).filter(|order| order.state.is_final()) else {
             return;
+        };
+        if order.delivery.state != DeliveryState::Returning {
+            self.unlink(id);
+            self.orders.remove(&id);
         }
-        self.unlink(id);
-        self.orders.remove(&id);
         let spent: Vec<_> = self.reservations(id).map(|(key, _)| key).collect();
         for key in spent {
             self.reservations.remove(&key);
@@ -178,12 +275,13 @@ impl City {
 
     fn unlink(&mut self, id: OrderId) {
         let Some(old) = self.orders.get(&id) else { return };
-        if old.state == OrderState::Pending
-            && let Some(count) = self.pending.get_mut(&old.customer_id)
+        if !old.state.is_final()
+            && let Some(open) = self.customers.get_mut(&old.customer_id)
         {
-            *count -= 1;
-            if *count == 0 {
-                self.pending.remove(&old.customer_id);
+            open.all -= 1;
+            open.unpaid -= u32::from(old.state == OrderState::Pending);
+            if open.all == 0 {
+                self.customers.remove(&old.customer_id);
             }
         }
         if let Some(offer) = &old.delivery.offer {

@@ -1,8 +1,8 @@
 //! Policy `nearest`: orders that are ready, longest waiting first, each to the nearest free driver within the radius;
 //! what finds none waits for the next round.
 
-use tomato_shared::event::Event;
-use tomato_shared::id::OrderId;
+use tomato_shared::event::{Event, PaymentMethod};
+use tomato_shared::id::{DriverId, OrderId};
 use tomato_shared::order::{DeliveryState, OrderState};
 
 use super::command::{Answer, Candidate, Refusal, Waiting};
@@ -44,7 +44,18 @@ fn is_willing(draft: &Draft<'_>, id: OrderId, candidate: &Candidate) -> bool {
     let fresh = draft
         .order(id)
         .is_ok_and(|order| !order.delivery.excluded.contains(&who) && !order.delivery.declined.contains(&who));
-    fresh && candidate.distance_m <= draft.policy.dispatch.radius_m && draft.driver(who).is_ok_and(|row| row.is_free())
+    fresh && candidate.distance_m <= draft.policy.dispatch.radius_m && can_take(draft, id, who)
+}
+
+/// Free, at work for a while still, and not with too much cash for one more cash order.
+fn can_take(draft: &Draft<'_>, id: OrderId, who: DriverId) -> bool {
+    let (Ok(row), Ok(order)) = (draft.driver(who), draft.order(id)) else {
+        return false;
+    };
+    let cash_max_minor = draft.policy.driver_pay.cash_max_minor;
+    let cash = order.payment.method == PaymentMethod::Cash && cash_max_minor > 0;
+    let too_much = cash && row.cash_minor.saturating_add(order.price.total_minor) > cash_max_minor;
+    row.is_free() && !row.shift_is_over(draft.now) && !too_much
 }
 
 #[expect(

@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tomato_shared::event::Event;
-use tomato_shared::id::{DriverId, Id, ItemId, OrderId, RestaurantId};
+use tomato_shared::id::{DriverId, Id, ItemId, OrderId, RestaurantId, UserId};
 use tomato_shared::rejection::Rejection;
 use tomato_shared::time::UnixMs;
 
-use super::city::City;
+use super::city::{City, RegionStatus, Stars};
 use super::command::Refusal;
-use super::model::{By, Driver, Order, Reservation, ReservationKey, Restaurant, Stock};
-use super::payment::{Task, TaskKey};
+use super::model::{By, Driver, Order, Promotion, Reservation, ReservationKey, Restaurant, Shift, Stock};
 use super::policy::Policy;
+use super::task::{Task, TaskKey};
 use super::timer::TimerKey;
 
 /// Every row that a decision writes, and the events that say so. The same value changes memory and disk.
@@ -31,6 +31,16 @@ pub struct Changes {
     pub reservations: BTreeMap<ReservationKey, Reservation>,
     /// Drivers.
     pub drivers: BTreeMap<DriverId, Driver>,
+    /// Shifts that ended: of whom, and when.
+    pub shifts: Vec<(DriverId, Shift, UnixMs)>,
+    /// Promotions.
+    pub promotions: BTreeMap<String, Arc<Promotion>>,
+    /// How often a customer has used a promotion.
+    pub promo_uses: BTreeMap<(String, UserId), u32>,
+    /// What customers gave.
+    pub stars: BTreeMap<Rated, Stars>,
+    /// Whether the region takes orders.
+    pub region: Option<RegionStatus>,
     /// Deadlines set (`Some`) or dropped.
     pub timers: BTreeMap<TimerKey, Option<UnixMs>>,
     /// Calls to be made (`Some`) or done with.
@@ -39,6 +49,15 @@ pub struct Changes {
     pub events: Vec<NewEvent>,
     /// Next dispatch round, if it was set or dropped. Not a row: it follows from orders that wait.
     pub dispatch_at: Option<Option<UnixMs>>,
+}
+
+/// Who is rated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rated {
+    /// A restaurant.
+    Restaurant(RestaurantId),
+    /// A driver.
+    Driver(DriverId),
 }
 
 /// An event that has no sequence yet.
@@ -101,6 +120,8 @@ pub struct Draft<'a> {
     pub ids: IdSource,
     /// What was changed so far.
     pub changes: Changes,
+    /// Whether the changes stand although the answer is a refusal.
+    pub kept: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -113,7 +134,13 @@ impl<'a> Draft<'a> {
             now,
             ids: IdSource::new(seed),
             changes: Changes::default(),
+            kept: false,
         }
+    }
+
+    /// Has the changes written although the answer is a refusal: for what must not be tried without end.
+    pub fn keep_on_refusal(&mut self) {
+        self.kept = true;
     }
 
     /// The order as it stands in this draft.
@@ -185,7 +212,7 @@ impl<'a> Draft<'a> {
         self.changes
             .restaurants
             .get(&id)
-            .or_else(|| self.city.catalogue().get(&id))
+            .or_else(|| self.city.catalogue().restaurants.get(&id))
             .ok_or_else(|| Rejection::NotFound.into())
     }
 
@@ -193,6 +220,13 @@ impl<'a> Draft<'a> {
     pub fn stock(&self, restaurant_id: RestaurantId, item_id: ItemId) -> Option<Stock> {
         let changed = self.changes.stock.get(&(restaurant_id, item_id));
         changed.or_else(|| self.city.stock(restaurant_id, item_id)).copied()
+    }
+
+    /// How often a customer has used a promotion, as of this draft.
+    pub fn promo_uses(&self, code: &str, customer_id: UserId) -> u32 {
+        let key = (code.to_owned(), customer_id);
+        let changed = self.changes.promo_uses.get(&key).copied();
+        changed.unwrap_or_else(|| self.city.promo_uses(&key))
     }
 
     /// Sets a deadline, or moves it.

@@ -1,67 +1,20 @@
-//! The driver's side: signing on, offers, pickup, hand-over.
+//! The driver's side of an order: offers, pickup, hand-over.
 
-use tomato_shared::event::{CancelReason, Event};
+use tomato_shared::event::{CancelReason, Event, PaymentMethod};
 use tomato_shared::id::{DriverId, OfferId, OrderId};
 use tomato_shared::order::{DeliveryState, OrderState};
 use tomato_shared::rejection::Rejection;
 
 use super::command::{Answer, Refusal};
 use super::draft::Draft;
-use super::model::{By, Driver, Proof};
+use super::model::{By, Proof};
 use super::timer::TimerKey;
-use super::view::{self, Reply};
-use super::{order, order_answer, payment, visible};
+use super::{books, change, order, order_answer, payment, quote, shift, visible};
 
-/// Writes a driver's name and telephone.
-pub(super) fn put(draft: &mut Draft<'_>, id: DriverId, name: &str, phone: &str) -> Result<Answer, Refusal> {
-    if !matches!(draft.by, By::Operator(_)) {
-        return Err(Rejection::Forbidden.into());
-    }
-    if draft.driver(id).is_err() {
-        let fresh = Driver {
-            id,
-            version: 0,
-            name: String::new(),
-            phone: String::new(),
-            online: false,
-            offered: None,
-            delivering: None,
-        };
-        draft.changes.drivers.insert(id, Driver { version: 1, ..fresh });
-    }
-    let row = draft.driver_mut(id)?;
-    name.clone_into(&mut row.name);
-    phone.clone_into(&mut row.phone);
-    driver_answer(draft, id)
-}
-
-/// Signs a driver on or off. Who carries an order cannot sign off; an open offer ends.
-pub(super) fn set_online(draft: &mut Draft<'_>, id: DriverId, online: bool) -> Result<Answer, Refusal> {
-    match draft.by {
-        By::Driver(own) if own == id => {}
-        By::Operator(_) => {}
-        By::Driver(_) | By::Customer(_) | By::Restaurant(_) | By::Provider | By::System => {
-            return Err(Rejection::Forbidden.into());
-        }
-    }
-    let row = draft.driver(id)?;
-    if row.online == online {
-        return driver_answer(draft, id);
-    }
-    if !online && row.delivering.is_some() {
-        return Err(Rejection::DriverBusy.into());
-    }
-    if let Some(order_id) = row.offered.filter(|_| !online) {
-        end_offer(draft, order_id, true)?;
-    }
-    draft.driver_mut(id)?.online = online;
-    draft.tell_region(Event::DriverStatusChanged { driver_id: id, online });
-    // Whoever comes online is matched against what waits.
-    if online && draft.city.waiting_len() > 0 {
-        draft.dispatch_now();
-    }
-    driver_answer(draft, id)
-}
+/// Wrong PINs after which only a photo or a signature counts.
+const PIN_TRIES_MAX: u32 = 5;
+/// The reason under which the customer is charged for a trip in vain.
+const ABSENT: &str = "customer_absent";
 
 /// The driver takes the offer: exactly one wins, and only while it is open.
 pub(super) fn accept_offer(draft: &mut Draft<'_>, offer_id: OfferId) -> Result<Answer, Refusal> {
@@ -93,7 +46,7 @@ pub(super) fn offer_expired(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Re
 pub(super) fn search_ended(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
     let order = draft.order(id)?;
     if order.state == OrderState::ReadyForPickup && !order.delivery.state.has_driver() {
-        order::end(draft, id, CancelReason::NoDriver)?;
+        order::end(draft, id, CancelReason::NoDriver, 0)?;
     }
     Ok(())
 }
@@ -118,24 +71,22 @@ fn own_offer(draft: &Draft<'_>, offer_id: OfferId) -> Result<(DriverId, OrderId)
 }
 
 /// Ends an open offer without an assignment; the order searches on.
-fn end_offer(draft: &mut Draft<'_>, id: OrderId, declined: bool) -> Result<(), Refusal> {
+pub(super) fn end_offer(draft: &mut Draft<'_>, id: OrderId, declined: bool) -> Result<(), Refusal> {
     let Some(open) = draft.order_mut(id)?.delivery.offer.take() else {
         return Ok(());
     };
     let delivery = &mut draft.order_mut(id)?.delivery;
     delivery.state = DeliveryState::Searching;
-    delivery.declined.push(open.driver_id);
+    delivery.note_declined(open.driver_id);
     draft.driver_mut(open.driver_id)?.offered = None;
     draft.clear_timer(TimerKey::OfferExpiry(id));
     draft.dispatch_now();
-    draft.tell(
-        id,
-        Event::DriverOfferEnded {
-            offer_id: open.id,
-            driver_id: open.driver_id,
-            declined,
-        },
-    )
+    let event = Event::DriverOfferEnded {
+        offer_id: open.id,
+        driver_id: open.driver_id,
+        declined,
+    };
+    draft.tell(id, event)
 }
 
 /// Binds a driver to an order.
@@ -148,78 +99,238 @@ pub(super) fn assign(draft: &mut Draft<'_>, id: OrderId, driver_id: DriverId) ->
     order.delivery.assigned_at = Some(now);
     let delivery_id = order.delivery_id();
     draft.clear_timer(TimerKey::SearchEnds(id));
-    draft.tell(id, Event::DriverAssigned { delivery_id, driver_id })
+    let event = Event::DriverAssigned { delivery_id, driver_id };
+    draft.tell(id, event)
 }
 
-/// The driver is at the restaurant.
+/// An operator gives the delivery to a driver who is signed on and carries nothing, also before the food is ready.
+pub(super) fn assign_by_hand(draft: &mut Draft<'_>, id: OrderId, driver_id: DriverId) -> Result<Answer, Refusal> {
+    operator(draft)?;
+    let order = draft.order(id)?;
+    if !matches!(order.state, OrderState::Preparing | OrderState::ReadyForPickup) {
+        return Err(Rejection::WrongState.into());
+    }
+    if order.delivery.driver_id == Some(driver_id) && order.delivery.state.has_driver() {
+        return order_answer(draft, 200, id);
+    }
+    let row = draft.driver(driver_id)?;
+    if !row.online {
+        return Err(Rejection::DriverOffline.into());
+    }
+    if row.delivering.is_some() {
+        return Err(Rejection::DriverBusy.into());
+    }
+    let elsewhere = row.offered;
+    if draft.order(id)?.delivery.offer.is_some() {
+        end_offer(draft, id, false)?;
+    }
+    if let Some(other) = elsewhere.filter(|other| *other != id) {
+        end_offer(draft, other, false)?;
+    }
+    unbind(draft, id)?;
+    assign(draft, id, driver_id)?;
+    order_answer(draft, 200, id)
+}
+
+/// An operator takes the delivery from its driver; the next is looked for once the food is ready.
+pub(super) fn unassign_by_hand(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, Refusal> {
+    operator(draft)?;
+    if !matches!(
+        draft.order(id)?.delivery.state,
+        DeliveryState::Assigned | DeliveryState::AtRestaurant
+    ) {
+        return Err(Rejection::WrongState.into());
+    }
+    unbind(draft, id)?;
+    search_on(draft, id)?;
+    order_answer(draft, 200, id)
+}
+
+fn operator(draft: &Draft<'_>) -> Result<(), Refusal> {
+    match draft.by {
+        By::Operator(_) => Ok(()),
+        By::Customer(_) | By::Restaurant(_) | By::Driver(_) | By::Provider | By::System => {
+            Err(Rejection::Forbidden.into())
+        }
+    }
+}
+
+/// Takes an order that is not picked up from its driver, who is not to blame.
+fn unbind(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
+    let delivery = &draft.order(id)?.delivery;
+    let Some(driver_id) = delivery.driver_id.filter(|_| delivery.state.has_driver()) else {
+        return Ok(());
+    };
+    let delivery = &mut draft.order_mut(id)?.delivery;
+    delivery.state = DeliveryState::Searching;
+    delivery.driver_id = None;
+    delivery.assigned_at = None;
+    delivery.note_declined(driver_id);
+    draft.tell(id, Event::DriverUnassigned { driver_id })?;
+    free(draft, driver_id)
+}
+
+/// Looks for a driver, if it is time for that.
+fn search_on(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
+    if draft.order(id)?.state == OrderState::ReadyForPickup {
+        draft.set_timer(TimerKey::SearchEnds(id), draft.now + draft.policy.dispatch.give_up);
+        draft.dispatch_now();
+    }
+    Ok(())
+}
+
+/// The driver is at the restaurant. Saying so again changes nothing.
 pub(super) fn arrive(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, Refusal> {
     let driver_id = own_delivery(draft, id)?;
-    if draft.order(id)?.delivery.state != DeliveryState::Assigned {
-        return Err(Rejection::WrongState.into());
+    match draft.order(id)?.delivery.state {
+        DeliveryState::AtRestaurant => return order_answer(draft, 200, id),
+        DeliveryState::Assigned => {}
+        DeliveryState::Searching
+        | DeliveryState::Offered
+        | DeliveryState::PickedUp
+        | DeliveryState::Completed
+        | DeliveryState::Returning
+        | DeliveryState::Returned
+        | DeliveryState::Failed
+        | DeliveryState::Cancelled => return Err(Rejection::WrongState.into()),
     }
     draft.order_mut(id)?.delivery.state = DeliveryState::AtRestaurant;
     draft.tell(id, Event::DriverArrived { driver_id })?;
     order_answer(draft, 200, id)
 }
 
-/// The driver takes the order along; arriving first is not required.
+/// The driver takes the order along; arriving first is not required. Saying so again changes nothing.
 pub(super) fn pick_up(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, Refusal> {
     let driver_id = own_delivery(draft, id)?;
+    if draft.order(id)?.delivery.state == DeliveryState::PickedUp {
+        return order_answer(draft, 200, id);
+    }
     draft.tell(id, Event::OrderPickedUp { driver_id })?;
     let now = draft.now;
-    let delivery = &mut draft.order_mut(id)?.delivery;
-    delivery.state = DeliveryState::PickedUp;
-    delivery.picked_up_at = Some(now);
+    let order = draft.order(id)?;
+    let way_m = order.restaurant_place.distance_m(&order.deliver_to.place);
+    let estimated_delivery_at = now + quote::way(way_m, draft.policy);
+    let overdue_at = estimated_delivery_at + draft.policy.overdue_after;
+    let order = draft.order_mut(id)?;
+    order.delivery.state = DeliveryState::PickedUp;
+    order.delivery.picked_up_at = Some(now);
+    order.estimated_delivery_at = estimated_delivery_at;
+    draft.set_timer(TimerKey::Overdue(id), overdue_at);
     order_answer(draft, 200, id)
 }
 
-/// The driver hands the order over and shows that it was.
+/// The driver hands the order over and shows that it was. Saying so again changes nothing.
 pub(super) fn complete(draft: &mut Draft<'_>, id: OrderId, proof: &Proof) -> Result<Answer, Refusal> {
+    visible(draft, id)?;
+    let order = draft.order(id)?;
+    let again = matches!(draft.by, By::Driver(caller) if order.delivery.driver_id == Some(caller))
+        && order.state == OrderState::Delivered;
+    if again {
+        return order_answer(draft, 200, id);
+    }
     let driver_id = own_delivery(draft, id)?;
     let order = draft.order(id)?;
     if order.state != OrderState::OutForDelivery {
         return Err(Rejection::WrongState.into());
     }
-    if matches!(proof, Proof::Pin { pin } if *pin != order.pin) {
-        return Err(Rejection::ProofWrong.into());
+    if let Proof::Pin { pin } = proof {
+        if order.delivery.pin_tries >= PIN_TRIES_MAX {
+            return Err(Rejection::ProofLocked.into());
+        }
+        if *pin != order.pin {
+            return wrong_pin(draft, id);
+        }
     }
     let delivery_id = order.delivery_id();
+    let driver_fee_minor = books::driver_fee_minor(order, draft.policy);
     let cash_minor = payment::cash_taken(draft, id)?;
-    let proof_kind = proof.kind().to_owned();
-    draft.tell(
-        id,
-        Event::OrderDelivered {
-            delivery_id,
-            driver_id,
-            proof: proof_kind,
-            cash_minor,
-            driver_fee_minor: 0,
-        },
-    )?;
+    let event = Event::OrderDelivered {
+        delivery_id,
+        driver_id,
+        proof: proof.kind().to_owned(),
+        cash_minor,
+        driver_fee_minor,
+    };
+    draft.tell(id, event)?;
+    if cash_minor > 0 {
+        draft.driver_mut(driver_id)?.cash_minor += cash_minor;
+        books::cash_taken(draft, id, driver_id, cash_minor)?;
+    }
+    books::delivered(draft, id, driver_id)?;
     let now = draft.now;
     let order = draft.order_mut(id)?;
     order.ended_at = Some(now);
     order.delivery.state = DeliveryState::Completed;
     order.delivery.proof = Some(proof.clone());
+    order::clear_timers(draft, id);
     draft.set_timer(TimerKey::RatingRequest(id), now + draft.policy.rating_after);
     free(draft, driver_id)?;
     order_answer(draft, 200, id)
 }
 
-/// The driver could not hand the order over: it ends, and what was paid goes back.
+/// A wrong PIN is remembered, so that it cannot be guessed: the answer is a refusal that is written.
+fn wrong_pin(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, Refusal> {
+    let driver_id = own_delivery(draft, id)?;
+    let delivery = &mut draft.order_mut(id)?.delivery;
+    delivery.pin_tries += 1;
+    let tries = delivery.pin_tries;
+    draft.tell(id, Event::ProofRefused { driver_id, tries })?;
+    draft.keep_on_refusal();
+    Err(Rejection::ProofWrong.into())
+}
+
+/// The driver could not hand the order over: it ends, what was paid goes back by the rules, and the food to the restaurant.
 pub(super) fn fail(draft: &mut Draft<'_>, id: OrderId, reason: &str) -> Result<Answer, Refusal> {
     let driver_id = own_delivery(draft, id)?;
-    draft.tell(
-        id,
-        Event::DeliveryFailed {
-            driver_id,
-            reason: reason.to_owned(),
-            driver_fee_minor: 0,
-        },
-    )?;
-    draft.order_mut(id)?.delivery.state = DeliveryState::Failed;
+    let order = draft.order(id)?;
+    let card = order.payment.method == PaymentMethod::Card;
+    let absent = draft.policy.cancelling.absent.of(order.price.items_minor);
+    let keep_minor = if card && reason == ABSENT {
+        absent.min(order.price.total_minor)
+    } else {
+        0
+    };
+    let driver_fee_minor = books::driver_fee_minor(order, draft.policy);
+    let event = Event::DeliveryFailed {
+        driver_id,
+        reason: reason.to_owned(),
+        driver_fee_minor,
+    };
+    draft.tell(id, event)?;
+    books::failed_trip(draft, id, driver_id)?;
+    draft.order_mut(id)?.delivery.state = DeliveryState::Returning;
+    order::end(draft, id, CancelReason::DeliveryFailed, keep_minor)?;
+    order_answer(draft, 200, id)
+}
+
+/// The driver brought the food back to the restaurant.
+pub(super) fn bring_back(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, Refusal> {
+    visible(draft, id)?;
+    let order = draft.order(id)?;
+    let driver_id = order.delivery.driver_id.ok_or(Rejection::WrongState)?;
+    let allowed = match draft.by {
+        By::Driver(caller) => caller == driver_id,
+        By::Restaurant(_) | By::Operator(_) => true,
+        By::Customer(_) | By::Provider | By::System => false,
+    };
+    if !allowed {
+        return Err(Rejection::Forbidden.into());
+    }
+    match order.delivery.state {
+        DeliveryState::Returned => return order_answer(draft, 200, id),
+        DeliveryState::Returning => {}
+        DeliveryState::Searching
+        | DeliveryState::Offered
+        | DeliveryState::Assigned
+        | DeliveryState::AtRestaurant
+        | DeliveryState::PickedUp
+        | DeliveryState::Completed
+        | DeliveryState::Failed
+        | DeliveryState::Cancelled => return Err(Rejection::WrongState.into()),
+    }
+    draft.order_mut(id)?.delivery.state = DeliveryState::Returned;
+    draft.tell(id, Event::DeliveryReturned { driver_id })?;
     free(draft, driver_id)?;
-    order::end(draft, id, CancelReason::DeliveryFailed)?;
     order_answer(draft, 200, id)
 }
 
@@ -227,41 +338,46 @@ pub(super) fn fail(draft: &mut Draft<'_>, id: OrderId, reason: &str) -> Result<A
 pub(super) fn give_back(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, Refusal> {
     let driver_id = own_delivery(draft, id)?;
     let order = draft.order_mut(id)?;
-    if order.delivery.state == DeliveryState::PickedUp {
+    if matches!(order.delivery.state, DeliveryState::PickedUp | DeliveryState::Returning) {
         return Err(Rejection::TooLate.into());
     }
     order.delivery.state = DeliveryState::Searching;
     order.delivery.driver_id = None;
     order.delivery.assigned_at = None;
-    order.delivery.excluded.push(driver_id);
+    if !order.delivery.excluded.contains(&driver_id) {
+        order.delivery.excluded.push(driver_id);
+    }
     order.delivery.cancellations += 1;
     let attempts = order.delivery.cancellations;
     draft.tell(id, Event::DriverCancelled { driver_id, attempts })?;
     free(draft, driver_id)?;
     if attempts >= draft.policy.dispatch.cancellations_max {
-        order::end(draft, id, CancelReason::NoDriver)?;
+        order::end(draft, id, CancelReason::NoDriver, 0)?;
     } else {
-        draft.set_timer(TimerKey::SearchEnds(id), draft.now + draft.policy.dispatch.give_up);
-        draft.dispatch_now();
+        search_on(draft, id)?;
     }
     order_answer(draft, 200, id)
 }
 
-/// Lets go of whoever is bound to an order that ends, and of its open offer.
+/// Lets go of whoever is bound to an order that ends, and of its open offer and proposal. Who has the food keeps it until it
+/// is back.
 pub(super) fn release(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
+    change::withdraw(draft, id)?;
     if draft.order(id)?.delivery.offer.is_some() {
         end_offer(draft, id, false)?;
     }
     let delivery = &mut draft.order_mut(id)?.delivery;
-    let bound = delivery.driver_id.filter(|_| delivery.state.has_driver());
-    if delivery.state != DeliveryState::Failed {
-        delivery.state = DeliveryState::Cancelled;
+    if delivery.state == DeliveryState::Returning {
+        return Ok(());
     }
+    let bound = delivery.driver_id.filter(|_| delivery.state.has_driver());
+    delivery.state = DeliveryState::Cancelled;
     bound.map_or(Ok(()), |driver_id| free(draft, driver_id))
 }
 
 fn free(draft: &mut Draft<'_>, driver_id: DriverId) -> Result<(), Refusal> {
     draft.driver_mut(driver_id)?.delivering = None;
+    shift::end_if_over(draft, driver_id)?;
     if draft.city.waiting_len() > 0 {
         draft.dispatch_now();
     }
@@ -283,11 +399,4 @@ fn own_delivery(draft: &Draft<'_>, id: OrderId) -> Result<DriverId, Refusal> {
     } else {
         Err(Rejection::WrongState.into())
     }
-}
-
-fn driver_answer(draft: &Draft<'_>, id: DriverId) -> Result<Answer, Refusal> {
-    Ok(Answer {
-        status: 200,
-        reply: Reply::Driver(view::driver(draft.driver(id)?)),
-    })
 }

@@ -4,38 +4,52 @@
 //! [`decide`] takes the working set, a command and who asks, and gives back rows and events, or a [`Refusal`].
 //! | module | decides |
 //! |---|---|
-//! | [`order`] | placing and giving up |
+//! | [`order`] | placing, confirming and giving up |
+//! | [`quote`] [`menu`] [`promotion`] | prices, choices, discounts, estimates |
 //! | [`stock`] | holds, what becomes of them |
-//! | [`quote`] | prices and estimates |
-//! | [`payment`] | what to ask the provider next |
-//! | [`restaurant`] | acceptance, take-over by the next, menus |
+//! | [`payment`] [`books`] | what to ask the provider next; what moves in the accounts |
+//! | [`restaurant`] [`change`] | acceptance, take-over by the next, delays, swaps |
+//! | [`catalogue`] | menus, hours, pauses |
 //! | [`dispatch`] | which driver is asked |
-//! | [`driver`] | offers, pickup, hand-over |
+//! | [`driver`] [`shift`] | offers, pickup, hand-over; signing on and off |
+//! | [`feedback`] | ratings, tips, refunds |
+//! | [`deed`] | what of an operator's acts goes into the audit log |
 //! | [`matching`] | the whole plan: which driver fetches which orders, when |
 
+pub mod books;
+pub mod catalogue;
+pub mod change;
 pub mod city;
 pub mod command;
+pub mod deed;
 pub mod dispatch;
 pub mod draft;
 pub mod driver;
+pub mod feedback;
 pub mod matching;
+pub mod menu;
 pub mod model;
 pub mod order;
 pub mod payment;
 pub mod policy;
+pub mod promotion;
 pub mod quote;
 pub mod restaurant;
+pub mod shift;
 pub mod stock;
+pub mod task;
 pub mod timer;
 pub mod view;
 
+use tomato_shared::event::Event;
+use tomato_shared::id::OrderId;
 use tomato_shared::rejection::Rejection;
 use tomato_shared::time::UnixMs;
 
-use city::City;
-use command::{Answer, Command, Refusal};
+use city::{City, RegionStatus};
+use command::{Answer, Command, OrderCommand, Refusal};
 use draft::{Changes, Draft};
-use model::By;
+use model::{By, Rating};
 use policy::Policy;
 use timer::TimerKey;
 use view::Reply;
@@ -45,7 +59,7 @@ use view::Reply;
 pub struct Decision {
     /// What the caller is told.
     pub answer: Result<Answer, Refusal>,
-    /// What is written. After a refusal at most an event that tells of it.
+    /// What is written. After a refusal at most an event that tells of it, or what counts the tries of a PIN.
     pub changes: Changes,
 }
 
@@ -53,8 +67,9 @@ pub struct Decision {
 pub fn decide(city: &City, policy: &Policy, by: By, command: &Command, now: UnixMs, seed: u128) -> Decision {
     let mut draft = Draft::new(city, policy, by, now, seed);
     let answer = run(&mut draft, command);
+    let kept = draft.kept;
     let mut changes = draft.changes;
-    if answer.is_err() {
+    if answer.is_err() && !kept {
         let events = std::mem::take(&mut changes.events);
         // A refusal leaves no row behind; of its events only those that belong to no order may stand.
         changes = Changes {
@@ -68,29 +83,82 @@ pub fn decide(city: &City, policy: &Policy, by: By, command: &Command, now: Unix
 fn run(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Refusal> {
     match command {
         Command::PlaceOrder(wanted) => order::place(draft, wanted),
-        Command::CancelOrder(id) => order::cancel(draft, *id),
-        Command::AcceptOrder { order_id, ready_in } => restaurant::accept(draft, *order_id, *ready_in),
-        Command::RejectOrder(id) => restaurant::reject(draft, *id),
-        Command::MarkReady(id) => restaurant::mark_ready(draft, *id),
-        Command::PutRestaurant(wanted) => restaurant::put(draft, wanted),
-        Command::SetOpen { restaurant_id, open } => restaurant::set_open(draft, *restaurant_id, *open),
-        Command::SetOnline { driver_id, online } => driver::set_online(draft, *driver_id, *online),
-        Command::PutDriver { driver_id, name, phone } => driver::put(draft, *driver_id, name, phone),
+        Command::Order(id, command) => with_order(draft, *id, command),
         Command::AcceptOffer(id) => driver::accept_offer(draft, *id),
         Command::DeclineOffer(id) => driver::decline_offer(draft, *id),
-        Command::Arrive(id) => driver::arrive(draft, *id),
-        Command::PickUp(id) => driver::pick_up(draft, *id),
-        Command::Complete { order_id, proof } => driver::complete(draft, *order_id, proof),
-        Command::FailDelivery { order_id, reason } => driver::fail(draft, *order_id, reason),
-        Command::GiveBack(id) => driver::give_back(draft, *id),
+        Command::Restaurant(id, command) => catalogue::run(draft, *id, command),
+        Command::Driver(id, command) => shift::run(draft, *id, command),
+        Command::PutPromotion(wanted) => promotion::put(draft, wanted),
+        Command::PauseRegion { paused, reason } => pause_region(draft, *paused, reason),
         Command::PaymentOutcome {
             order_id,
             payment_id,
+            nth,
             outcome,
-        } => payment::outcome(draft, *order_id, *payment_id, outcome),
+        } => payment::outcome(draft, *order_id, *payment_id, *nth, outcome),
         Command::TimerDue(key) => timer_due(draft, *key),
         Command::Dispatch(waiting) => dispatch::nearest(draft, waiting),
     }
+}
+
+fn with_order(draft: &mut Draft<'_>, id: OrderId, command: &OrderCommand) -> Result<Answer, Refusal> {
+    match command {
+        OrderCommand::Cancel => order::cancel(draft, id),
+        OrderCommand::Accept(ready_in) => restaurant::accept(draft, id, *ready_in),
+        OrderCommand::Reject { why, off } => restaurant::reject(draft, id, *why, off),
+        OrderCommand::Delay(ready_in) => restaurant::delay(draft, id, *ready_in),
+        OrderCommand::MarkReady => restaurant::mark_ready(draft, id),
+        OrderCommand::ProposeChange { lines, add } => change::propose(draft, id, lines, add),
+        OrderCommand::AnswerChange(agreed) => change::answer(draft, id, *agreed),
+        OrderCommand::Rate {
+            restaurant_stars,
+            driver_stars,
+            comment,
+        } => {
+            let rating = Rating {
+                restaurant_stars: *restaurant_stars,
+                driver_stars: *driver_stars,
+                comment: comment.clone(),
+            };
+            feedback::rate(draft, id, rating)
+        }
+        OrderCommand::Tip { amount_minor, card } => feedback::tip(draft, id, *amount_minor, card.as_ref()),
+        OrderCommand::Refund {
+            amount,
+            reason,
+            borne_by,
+        } => feedback::refund(draft, id, amount, *reason, *borne_by),
+        OrderCommand::Assign(driver_id) => driver::assign_by_hand(draft, id, *driver_id),
+        OrderCommand::Unassign => driver::unassign_by_hand(draft, id),
+        OrderCommand::Arrive => driver::arrive(draft, id),
+        OrderCommand::PickUp => driver::pick_up(draft, id),
+        OrderCommand::Complete(proof) => driver::complete(draft, id, proof),
+        OrderCommand::FailDelivery(reason) => driver::fail(draft, id, reason),
+        OrderCommand::Return => driver::bring_back(draft, id),
+        OrderCommand::GiveBack => driver::give_back(draft, id),
+    }
+}
+
+/// An operator stops or resumes the taking of orders; what is under way goes on.
+fn pause_region(draft: &mut Draft<'_>, paused: bool, reason: &str) -> Result<Answer, Refusal> {
+    if !matches!(draft.by, By::Operator(_)) {
+        return Err(Rejection::Forbidden.into());
+    }
+    let status = RegionStatus {
+        paused,
+        reason: reason.to_owned(),
+    };
+    if draft.city.catalogue().region != status {
+        draft.tell_region(Event::RegionStatusChanged {
+            paused,
+            reason: status.reason.clone(),
+        });
+        draft.changes.region = Some(status.clone());
+    }
+    Ok(Answer {
+        status: 200,
+        reply: Reply::Region(status),
+    })
 }
 
 fn timer_due(draft: &mut Draft<'_>, key: TimerKey) -> Result<Answer, Refusal> {
@@ -100,7 +168,12 @@ fn timer_due(draft: &mut Draft<'_>, key: TimerKey) -> Result<Answer, Refusal> {
         TimerKey::AcceptBy(id) => restaurant::unanswered(draft, id)?,
         TimerKey::OfferExpiry(id) => driver::offer_expired(draft, id)?,
         TimerKey::SearchEnds(id) => driver::search_ended(draft, id)?,
-        TimerKey::RatingRequest(id) => draft.tell(id, tomato_shared::event::Event::RatingRequested {})?,
+        TimerKey::RatingRequest(id) => draft.tell(id, Event::RatingRequested {})?,
+        TimerKey::Release(id) => restaurant::release(draft, id)?,
+        TimerKey::Escalate(id) => restaurant::escalate(draft, id)?,
+        TimerKey::Overdue(id) => restaurant::overdue(draft, id)?,
+        TimerKey::ChangeExpiry(id) => change::expired(draft, id)?,
+        TimerKey::ShiftEnds(id) => shift::ended(draft, id)?,
     }
     Ok(done())
 }
@@ -114,7 +187,7 @@ fn done() -> Answer {
 }
 
 /// The order as its caller may see it.
-fn order_answer(draft: &Draft<'_>, status: u16, id: tomato_shared::id::OrderId) -> Result<Answer, Refusal> {
+fn order_answer(draft: &Draft<'_>, status: u16, id: OrderId) -> Result<Answer, Refusal> {
     let order = draft.order(id)?;
     let driver = order.delivery.driver_id.and_then(|id| draft.driver(id).ok());
     Ok(Answer {
@@ -124,7 +197,7 @@ fn order_answer(draft: &Draft<'_>, status: u16, id: tomato_shared::id::OrderId) 
 }
 
 /// Refuses whoever may not know of the order, as if it did not exist.
-fn visible(draft: &Draft<'_>, id: tomato_shared::id::OrderId) -> Result<(), Refusal> {
+fn visible(draft: &Draft<'_>, id: OrderId) -> Result<(), Refusal> {
     let order = draft.order(id)?;
     let sees = match draft.by {
         By::Customer(customer) => order.customer_id == customer,

@@ -1,14 +1,28 @@
-//! What a region keeps: orders, restaurants and their menus, stock, reservations, drivers.
+//! What a region keeps: orders, restaurants and their menus, stock, reservations, drivers, promotions.
 //!
 //! Each of these is one row. They are plain values: a command loads them, decides, and hands new values back.
+
+mod driver;
+mod hours;
+mod payment;
+mod promotion;
+mod restaurant;
+mod stock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tomato_shared::cell::LatLng;
-use tomato_shared::event::{Actor, CancelReason, DeclineReason, Line, PaymentMethod, Price};
-use tomato_shared::id::{DeliveryId, DriverId, ItemId, OfferId, OrderId, PaymentId, RestaurantId, UserId};
+use tomato_shared::event::{Actor, Bearer, CancelReason, DeclineReason, Line, Price};
+use tomato_shared::id::{DeliveryId, DriverId, OfferId, OrderId, RestaurantId, UserId};
 use tomato_shared::order::{DeliveryState, OrderState};
 use tomato_shared::time::UnixMs;
+
+pub use driver::{Driver, Shift, Span, Vehicle};
+pub use hours::{Closure, Hours, Minute, Opening, Weekday, next_midnight};
+pub use payment::{Payment, PaymentGoal, PaymentState, Refund, RefundState, Tip, TipState};
+pub use promotion::{Promotion, Saving};
+pub use restaurant::{Busy, MenuItem, OptionChoice, OptionGroup, Restaurant, Variant};
+pub use stock::{Reservation, ReservationKey, ReservationState, Stock};
 
 /// Who asks for something; checked against what it is asked of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,69 +118,60 @@ pub struct Order {
     /// Why it was given up.
     #[serde(default)]
     pub cancel_reason: Option<CancelReason>,
+    /// When the customer wants it; `None` for as soon as possible.
+    #[serde(default)]
+    pub deliver_at: Option<UnixMs>,
+    /// When the restaurant will be asked, while that is still to come.
+    #[serde(default)]
+    pub release_at: Option<UnixMs>,
+    /// When the restaurant took it on.
+    #[serde(default)]
+    pub accepted_at: Option<UnixMs>,
+    /// What brought the discount.
+    #[serde(default)]
+    pub promo: Option<Promo>,
+    /// What the restaurant proposes to cook instead.
+    #[serde(default)]
+    pub change: Option<Proposal>,
+    /// What the customer said afterwards.
+    #[serde(default)]
+    pub rating: Option<Rating>,
 }
 
-/// Where the money of an order stands. The provider is called by tasks only; see `engine/payment.rs`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum PaymentState {
-    /// The provider is being asked; its answer is not known.
-    Authorising,
-    /// The provider holds the money for us.
-    Authorised,
-    /// The provider is being asked to take it.
-    Capturing,
-    /// Taken.
-    Captured,
-    /// The provider is being asked to let go of it.
-    Voiding,
-    /// Never taken. Final.
-    Voided,
-    /// The provider is being asked to send it back.
-    Refunding,
-    /// Sent back. Final.
-    Refunded,
-    /// The provider said no. Final.
-    Declined,
-    /// Cash, to be taken at the door.
-    CashDue,
-    /// Cash, with the driver. Final.
-    CashTaken,
-    /// Cash that nobody will take, as the order was given up. Final.
-    CashWaived,
-}
-
-/// What the order wants of its payment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PaymentGoal {
-    /// Promise the money.
-    Hold,
-    /// Take it.
-    Take,
-    /// Give it back.
-    Return,
-}
-
-/// The one payment of an order.
+/// A promotion as an order used it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Payment {
-    /// Who it is.
-    pub id: PaymentId,
-    /// Card or cash.
-    pub method: PaymentMethod,
-    /// Where it stands.
-    pub state: PaymentState,
-    /// Where it should get.
-    pub goal: PaymentGoal,
-    /// The app's token for the card; empty for cash.
+pub struct Promo {
+    /// Its code.
+    pub code: String,
+    /// Who bears it.
+    pub borne_by: Bearer,
+}
+
+/// What a restaurant proposes to cook instead, until the customer answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// What would be cooked.
+    pub lines: Vec<Line>,
+    /// Those of them that take the place of something.
     #[serde(default)]
-    pub card: String,
-    /// Counts attempts; part of the provider's idempotency key.
-    pub attempt: u32,
-    /// The provider's id, once known.
+    pub added: Vec<Line>,
+    /// What it would cost; never more than before.
+    pub price: Price,
+    /// Until when the customer can agree.
+    pub expires_at: UnixMs,
+}
+
+/// How it was, 1 to 5 stars each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rating {
+    /// The food.
+    pub restaurant_stars: u8,
+    /// The driver.
     #[serde(default)]
-    pub transaction_id: String,
+    pub driver_stars: Option<u8>,
+    /// In the customer's words. Personal: never part of an event.
+    #[serde(default)]
+    pub comment: String,
 }
 
 /// The driver's side of an order. Its id has the order's bytes: one order, one delivery, whoever drives.
@@ -198,6 +203,34 @@ pub struct Delivery {
     /// What the driver showed at the door.
     #[serde(default)]
     pub proof: Option<Proof>,
+    /// Wrong PINs so far.
+    #[serde(default)]
+    pub pin_tries: u32,
+}
+
+impl Delivery {
+    /// Remembers who would not take it, once.
+    pub fn note_declined(&mut self, who: DriverId) {
+        if !self.declined.contains(&who) {
+            self.declined.push(who);
+        }
+    }
+
+    /// Nobody was asked yet.
+    pub const fn searching() -> Self {
+        Self {
+            state: DeliveryState::Searching,
+            offer: None,
+            driver_id: None,
+            excluded: Vec::new(),
+            declined: Vec::new(),
+            cancellations: 0,
+            assigned_at: None,
+            picked_up_at: None,
+            proof: None,
+            pin_tries: 0,
+        }
+    }
 }
 
 /// A delivery shown to one driver.
@@ -249,146 +282,5 @@ impl Order {
     /// Id of the order's delivery.
     pub const fn delivery_id(&self) -> DeliveryId {
         DeliveryId::from_bytes(*self.id.bytes())
-    }
-}
-
-/// A restaurant and its menu: one row, edited as a whole.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Restaurant {
-    /// Who it is.
-    pub id: RestaurantId,
-    /// Rises with each edit; the ETag.
-    pub version: u32,
-    /// Its name.
-    pub name: String,
-    /// Where drivers fetch.
-    pub place: LatLng,
-    /// Whether it takes orders now.
-    pub open: bool,
-    /// How far it delivers, in metres.
-    pub delivery_radius_m: u32,
-    /// How long it usually cooks, in minutes.
-    pub preparation_min: u32,
-    /// What it sells.
-    pub menu: Vec<MenuItem>,
-}
-
-/// Something a restaurant sells. Branches of a chain share item ids, so that one can take over another's order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MenuItem {
-    /// Who it is.
-    pub id: ItemId,
-    /// Its name.
-    pub name: String,
-    /// Heading under which it stands.
-    #[serde(default)]
-    pub category: String,
-    /// Price of one, in minor units of the region's currency.
-    pub price_minor: i64,
-    /// Whether it can be ordered now.
-    pub available: bool,
-    /// Whether its stock is counted; see [`Stock`].
-    #[serde(default)]
-    pub counted: bool,
-}
-
-/// Counted stock of one item at one restaurant. Always `reserved + sold <= capacity`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stock {
-    /// How many there are in all.
-    pub capacity: u32,
-    /// Held for orders whose payment is awaited.
-    pub reserved: u32,
-    /// Gone with confirmed orders.
-    pub sold: u32,
-}
-
-impl Stock {
-    /// How many can still be ordered.
-    pub const fn left(&self) -> u32 {
-        self.capacity.saturating_sub(self.reserved).saturating_sub(self.sold)
-    }
-}
-
-/// Where a reservation stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReservationState {
-    /// Counts as reserved.
-    Held,
-    /// Counts as sold.
-    Consumed,
-    /// Free again, as the order ended or went to another restaurant.
-    Released,
-    /// Free again, as the payment took too long.
-    Expired,
-}
-
-impl ReservationState {
-    /// The name as it stands in SQLite.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Held => "held",
-            Self::Consumed => "consumed",
-            Self::Released => "released",
-            Self::Expired => "expired",
-        }
-    }
-
-    /// The state of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Held, Self::Consumed, Self::Released, Self::Expired]
-            .into_iter()
-            .find(|state| state.name() == name)
-    }
-}
-
-/// Stock of one item at one restaurant, held or taken by one order. A take-over by another restaurant is another row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reservation {
-    /// How many.
-    pub quantity: u32,
-    /// Where it stands.
-    pub state: ReservationState,
-    /// When a hold ends by itself.
-    pub expires_at: UnixMs,
-}
-
-/// Names a reservation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ReservationKey {
-    /// For which order.
-    pub order_id: OrderId,
-    /// At which restaurant.
-    pub restaurant_id: RestaurantId,
-    /// Of which item.
-    pub item_id: ItemId,
-}
-
-/// Somebody who drives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Driver {
-    /// Who it is.
-    pub id: DriverId,
-    /// Rises with each change.
-    pub version: u32,
-    /// Shown to the customer. Personal: never part of an event.
-    pub name: String,
-    /// To be called by the customer while delivering. Personal.
-    pub phone: String,
-    /// Signed on and willing.
-    pub online: bool,
-    /// The open offer to this driver, and its order.
-    #[serde(default)]
-    pub offered: Option<OrderId>,
-    /// The order this driver is bound to.
-    #[serde(default)]
-    pub delivering: Option<OrderId>,
-}
-
-impl Driver {
-    /// Whether an offer can be made.
-    pub const fn is_free(&self) -> bool {
-        self.online && self.offered.is_none() && self.delivering.is_none()
     }
 }

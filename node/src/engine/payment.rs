@@ -5,74 +5,16 @@
 //! is cancelled while its payment is under way waits for the answer and gives back what it brought. Time alone never
 //! turns "no answer" into "failed".
 
-use serde::{Deserialize, Serialize};
-use tomato_shared::event::{Event, PaymentMethod};
+use tomato_shared::event::{Bearer, CancelReason, Event, PaymentMethod, RefundReason};
 use tomato_shared::id::{OrderId, PaymentId};
 use tomato_shared::order::OrderState;
+use tomato_shared::rejection::Rejection;
 
 use super::command::{Answer, PaymentOutcome, Refusal};
 use super::draft::Draft;
-use super::model::{Order, PaymentGoal, PaymentState};
-use super::{done, order};
-
-/// What a provider is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TaskKind {
-    /// Hold the amount.
-    Authorise,
-    /// Take what is held.
-    Capture,
-    /// Let go of what is held.
-    Void,
-    /// Send back what was taken.
-    Refund,
-}
-
-impl TaskKind {
-    /// Number of the kind, as stored. Numbers are never reused.
-    pub const fn to_stored(self) -> i64 {
-        match self {
-            Self::Authorise => 1,
-            Self::Capture => 2,
-            Self::Void => 3,
-            Self::Refund => 4,
-        }
-    }
-}
-
-/// Names a task: at most one of a kind is open per order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TaskKey {
-    /// What is asked.
-    pub kind: TaskKind,
-    /// For which order.
-    pub order_id: OrderId,
-}
-
-/// A call that has to be made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Task {
-    /// What is asked.
-    pub kind: TaskKind,
-    /// For which order.
-    pub order_id: OrderId,
-    /// Of which payment.
-    pub payment_id: PaymentId,
-    /// Part of the provider's key.
-    pub attempt: u32,
-    /// How much, in minor units.
-    pub amount_minor: i64,
-    /// Of what.
-    pub currency: tomato_shared::money::Currency,
-    /// The app's token of the card.
-    pub card: String,
-    /// The provider's id, once known.
-    pub transaction_id: String,
-    /// W3C trace context of the request that started it.
-    #[serde(default)]
-    pub trace: Option<String>,
-}
+use super::model::{Order, PaymentGoal, PaymentState, Refund, RefundState, Tip, TipState};
+use super::task::{Task, TaskKey, TaskKind};
+use super::{books, done, order};
 
 /// Starts the payment of a new order: asks the provider, or settles cash at once.
 pub(super) fn begin(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
@@ -80,17 +22,13 @@ pub(super) fn begin(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
     match order.payment.method {
         PaymentMethod::Card => ask(draft, id, TaskKind::Authorise),
         PaymentMethod::Cash => {
-            let (payment_id, amount_minor) = (order.payment.id, order.price.total_minor);
-            let transaction_id = String::new();
-            draft.tell(
-                id,
-                Event::PaymentCompleted {
-                    payment_id,
-                    transaction_id,
-                    amount_minor,
-                    captured: false,
-                },
-            )?;
+            let event = Event::PaymentCompleted {
+                payment_id: order.payment.id,
+                transaction_id: String::new(),
+                amount_minor: order.payment.amount_minor,
+                captured: false,
+            };
+            draft.tell(id, event)?;
             order::confirm(draft, id)
         }
     }
@@ -102,37 +40,104 @@ pub(super) fn take(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
     advance(draft, id)
 }
 
-/// The order is given up: whatever was promised or taken goes back.
-pub(super) fn give_back(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
-    draft.order_mut(id)?.payment.goal = PaymentGoal::Return;
+/// The order is given up: what was promised or taken goes back, less `keep_minor`.
+pub(super) fn give_back(draft: &mut Draft<'_>, id: OrderId, keep_minor: i64) -> Result<(), Refusal> {
+    let payment = &mut draft.order_mut(id)?.payment;
+    payment.goal = PaymentGoal::Return;
+    payment.keep_minor = keep_minor;
     advance(draft, id)
 }
 
-/// The driver has the cash.
+/// The driver has the cash: what the order costs now, in minor units; 0 for cards.
 pub(super) fn cash_taken(draft: &mut Draft<'_>, id: OrderId) -> Result<i64, Refusal> {
     let order = draft.order_mut(id)?;
     if order.payment.state != PaymentState::CashDue {
         return Ok(0);
     }
+    let amount_minor = order.price.total_minor;
     order.payment.state = PaymentState::CashTaken;
-    let (payment_id, amount_minor) = (order.payment.id, order.price.total_minor);
-    draft.tell(
-        id,
-        Event::PaymentCaptured {
-            payment_id,
-            amount_minor,
-        },
-    )?;
+    order.payment.amount_minor = amount_minor;
+    let payment_id = order.payment.id;
+    let event = Event::PaymentCaptured {
+        payment_id,
+        amount_minor,
+    };
+    draft.tell(id, event)?;
     Ok(amount_minor)
 }
 
-/// Takes the next step from where the payment stands towards its goal, if there is one and no call is open.
+/// Decides that money goes back; `borne_by` is `None` for what was never earned. For a card the provider is asked as soon as it has the money; cash goes back by hand, at once.
+pub(super) fn refund(
+    draft: &mut Draft<'_>,
+    id: OrderId,
+    amount_minor: i64,
+    reason: RefundReason,
+    borne_by: Option<Bearer>,
+) -> Result<(), Refusal> {
+    let unearned = borne_by.is_none();
+    let borne_by = borne_by.unwrap_or(Bearer::Platform);
+    let refund = Refund {
+        id: draft.ids.id(draft.now),
+        amount_minor,
+        reason,
+        borne_by,
+        unearned,
+        state: RefundState::Waiting,
+        at: draft.now,
+    };
+    let event = Event::RefundRequested {
+        refund_id: refund.id,
+        amount_minor,
+        reason,
+        borne_by,
+    };
+    let refunds = &mut draft.order_mut(id)?.payment.refunds;
+    refunds.push(refund);
+    let nth = refunds.len() - 1;
+    draft.tell(id, event)?;
+    if draft.order(id)?.payment.method == PaymentMethod::Cash {
+        return refund_done(draft, id, nth);
+    }
+    advance(draft, id)
+}
+
+/// Asks for a tip.
+pub(super) fn tip(draft: &mut Draft<'_>, id: OrderId, amount_minor: i64, card: String) -> Result<(), Refusal> {
+    let tip = Tip {
+        id: draft.ids.id(draft.now),
+        amount_minor,
+        card,
+        state: TipState::Asked,
+        at: draft.now,
+    };
+    let order = draft.order_mut(id)?;
+    let nth = u32::try_from(order.payment.tips.len()).unwrap_or(u32::MAX);
+    let task = Task {
+        nth,
+        payment_id: tip.id,
+        attempt: 1,
+        amount_minor,
+        card: tip.card.clone(),
+        transaction_id: String::new(),
+        ..task(order, TaskKind::Tip)
+    };
+    order.payment.tips.push(tip);
+    draft.changes.tasks.insert(task.key(), Some(task));
+    Ok(())
+}
+
+/// Takes the next steps from where the payment stands towards its goal, if there are any and no call is open.
 fn advance(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
     let payment = &draft.order(id)?.payment;
     match (payment.state, payment.goal) {
         (PaymentState::Authorised, PaymentGoal::Take) => ask(draft, id, TaskKind::Capture),
+        (PaymentState::Authorised, PaymentGoal::Return) if payment.keep_minor > 0 => ask(draft, id, TaskKind::Capture),
         (PaymentState::Authorised, PaymentGoal::Return) => ask(draft, id, TaskKind::Void),
-        (PaymentState::Captured, PaymentGoal::Return) => ask(draft, id, TaskKind::Refund),
+        (PaymentState::Captured, PaymentGoal::Return) => return_rest(draft, id),
+        (
+            PaymentState::Captured | PaymentState::Refunding | PaymentState::Refunded,
+            PaymentGoal::Take | PaymentGoal::Return,
+        ) => ask_refunds(draft, id),
         (PaymentState::CashDue, PaymentGoal::Return) => {
             draft.order_mut(id)?.payment.state = PaymentState::CashWaived;
             Ok(())
@@ -155,16 +160,62 @@ fn advance(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
     }
 }
 
+/// What was taken, less what is kept or has gone back already, is one more refund.
+fn return_rest(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
+    let payment = &mut draft.order_mut(id)?.payment;
+    payment.state = PaymentState::Refunding;
+    let rest_minor = payment.amount_minor - payment.keep_minor - payment.returned_minor();
+    if rest_minor > 0 {
+        return refund(draft, id, rest_minor, RefundReason::Cancelled, None);
+    }
+    ask_refunds(draft, id)?;
+    settle_return(draft, id)
+}
+
+fn ask_refunds(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
+    let order = draft.order_mut(id)?;
+    let mut tasks = Vec::new();
+    for nth in 0..order.payment.refunds.len() {
+        let base = task(order, TaskKind::Refund);
+        let refund = &mut order.payment.refunds[nth];
+        if refund.state != RefundState::Waiting {
+            continue;
+        }
+        refund.state = RefundState::Asked;
+        tasks.push(Task {
+            nth: u32::try_from(nth).unwrap_or(u32::MAX),
+            refund_id: Some(refund.id),
+            amount_minor: refund.amount_minor,
+            ..base
+        });
+    }
+    for task in tasks {
+        draft.changes.tasks.insert(task.key(), Some(task));
+    }
+    Ok(())
+}
+
+/// Once nothing is under way any more, money that had to go back has gone.
+fn settle_return(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
+    let payment = &mut draft.order_mut(id)?.payment;
+    let under_way = |refund: &Refund| matches!(refund.state, RefundState::Waiting | RefundState::Asked);
+    let rest_minor = payment.amount_minor - payment.keep_minor - payment.returned_minor();
+    if payment.state == PaymentState::Refunding && rest_minor <= 0 && !payment.refunds.iter().any(under_way) {
+        payment.state = PaymentState::Refunded;
+    }
+    Ok(())
+}
+
 fn ask(draft: &mut Draft<'_>, id: OrderId, kind: TaskKind) -> Result<(), Refusal> {
     let order = draft.order_mut(id)?;
     order.payment.state = match kind {
         TaskKind::Authorise => PaymentState::Authorising,
         TaskKind::Capture => PaymentState::Capturing,
         TaskKind::Void => PaymentState::Voiding,
-        TaskKind::Refund => PaymentState::Refunding,
+        TaskKind::Refund | TaskKind::Tip => order.payment.state,
     };
     let task = task(order, kind);
-    draft.changes.tasks.insert(TaskKey { kind, order_id: id }, Some(task));
+    draft.changes.tasks.insert(task.key(), Some(task));
     Ok(())
 }
 
@@ -172,13 +223,45 @@ fn task(order: &Order, kind: TaskKind) -> Task {
     Task {
         kind,
         order_id: order.id,
+        nth: 0,
         payment_id: order.payment.id,
+        refund_id: None,
         attempt: order.payment.attempt,
-        amount_minor: order.price.total_minor,
+        amount_minor: order.payment.amount_minor,
         currency: order.price.currency,
         card: order.payment.card.clone(),
         transaction_id: order.payment.transaction_id.clone(),
         trace: None,
+    }
+}
+
+/// What a provider's answer is an answer to.
+const fn asked(outcome: &PaymentOutcome) -> TaskKind {
+    match outcome {
+        PaymentOutcome::Authorised { .. } | PaymentOutcome::Declined { .. } => TaskKind::Authorise,
+        PaymentOutcome::Captured | PaymentOutcome::CaptureRefused { .. } => TaskKind::Capture,
+        PaymentOutcome::Voided => TaskKind::Void,
+        PaymentOutcome::Refunded | PaymentOutcome::RefundRefused { .. } => TaskKind::Refund,
+        PaymentOutcome::TipTaken | PaymentOutcome::TipDeclined { .. } => TaskKind::Tip,
+    }
+}
+
+/// Whether a call of this kind is open.
+fn is_open(order: &Order, key: TaskKey, payment_id: PaymentId) -> bool {
+    let payment = &order.payment;
+    let nth = key.nth as usize;
+    match key.kind {
+        TaskKind::Authorise => payment.id == payment_id && payment.state == PaymentState::Authorising,
+        TaskKind::Capture => payment.id == payment_id && payment.state == PaymentState::Capturing,
+        TaskKind::Void => payment.id == payment_id && payment.state == PaymentState::Voiding,
+        TaskKind::Refund => {
+            let refund = payment.refunds.get(nth).filter(|_| payment.id == payment_id);
+            refund.is_some_and(|refund| refund.state == RefundState::Asked)
+        }
+        TaskKind::Tip => {
+            let tip = payment.tips.get(nth).filter(|tip| tip.id == payment_id);
+            tip.is_some_and(|tip| tip.state == TipState::Asked)
+        }
     }
 }
 
@@ -187,74 +270,31 @@ pub(super) fn outcome(
     draft: &mut Draft<'_>,
     id: OrderId,
     payment_id: PaymentId,
+    nth: u32,
     outcome: &PaymentOutcome,
 ) -> Result<Answer, Refusal> {
-    let payment = &draft.order(id)?.payment;
-    let kind = match outcome {
-        PaymentOutcome::Authorised { .. } | PaymentOutcome::Declined { .. } => TaskKind::Authorise,
-        PaymentOutcome::Captured => TaskKind::Capture,
-        PaymentOutcome::Voided => TaskKind::Void,
-        PaymentOutcome::Refunded => TaskKind::Refund,
+    let key = TaskKey {
+        kind: asked(outcome),
+        order_id: id,
+        nth,
     };
-    let open = match payment.state {
-        PaymentState::Authorising => Some(TaskKind::Authorise),
-        PaymentState::Capturing => Some(TaskKind::Capture),
-        PaymentState::Voiding => Some(TaskKind::Void),
-        PaymentState::Refunding => Some(TaskKind::Refund),
-        PaymentState::Authorised
-        | PaymentState::Captured
-        | PaymentState::Voided
-        | PaymentState::Refunded
-        | PaymentState::Declined
-        | PaymentState::CashDue
-        | PaymentState::CashTaken
-        | PaymentState::CashWaived => None,
-    };
-    if payment.id != payment_id || open != Some(kind) {
+    if !is_open(draft.order(id)?, key, payment_id) {
         return Ok(done());
     }
-    draft.changes.tasks.insert(TaskKey { kind, order_id: id }, None);
-    let amount_minor = draft.order(id)?.price.total_minor;
+    draft.changes.tasks.insert(key, None);
+    let place = nth as usize;
     match outcome {
         PaymentOutcome::Authorised { transaction_id } => authorised(draft, id, transaction_id)?,
         PaymentOutcome::Declined { code } => declined(draft, id, code)?,
-        PaymentOutcome::Captured => {
-            settle(
-                draft,
-                id,
-                PaymentState::Captured,
-                Event::PaymentCaptured {
-                    payment_id,
-                    amount_minor,
-                },
-            )?;
-        }
-        PaymentOutcome::Voided => {
-            let event = Event::PaymentRefunded {
-                payment_id,
-                amount_minor,
-                voided: true,
-                refund_id: None,
-            };
-            settle(draft, id, PaymentState::Voided, event)?;
-        }
-        PaymentOutcome::Refunded => {
-            let event = Event::PaymentRefunded {
-                payment_id,
-                amount_minor,
-                voided: false,
-                refund_id: None,
-            };
-            settle(draft, id, PaymentState::Refunded, event)?;
-        }
+        PaymentOutcome::Captured => captured(draft, id)?,
+        PaymentOutcome::CaptureRefused { code } => capture_refused(draft, id, code)?,
+        PaymentOutcome::Voided => voided(draft, id)?,
+        PaymentOutcome::Refunded => refund_done(draft, id, place)?,
+        PaymentOutcome::RefundRefused { code } => refund_refused(draft, id, place, code)?,
+        PaymentOutcome::TipTaken => tip_ended(draft, id, place, None)?,
+        PaymentOutcome::TipDeclined { code } => tip_ended(draft, id, place, Some(code.as_str()))?,
     }
     Ok(done())
-}
-
-fn settle(draft: &mut Draft<'_>, id: OrderId, state: PaymentState, event: Event) -> Result<(), Refusal> {
-    draft.order_mut(id)?.payment.state = state;
-    draft.tell(id, event)?;
-    advance(draft, id)
 }
 
 fn authorised(draft: &mut Draft<'_>, id: OrderId, transaction_id: &str) -> Result<(), Refusal> {
@@ -265,17 +305,13 @@ fn authorised(draft: &mut Draft<'_>, id: OrderId, transaction_id: &str) -> Resul
     let order = draft.order_mut(id)?;
     order.payment.state = PaymentState::Authorised;
     order.payment.transaction_id = transaction_id.to_owned();
-    let (payment_id, amount_minor) = (order.payment.id, order.price.total_minor);
-    let transaction_id = transaction_id.to_owned();
-    draft.tell(
-        id,
-        Event::PaymentCompleted {
-            payment_id,
-            transaction_id,
-            amount_minor,
-            captured: false,
-        },
-    )?;
+    let event = Event::PaymentCompleted {
+        payment_id: order.payment.id,
+        transaction_id: transaction_id.to_owned(),
+        amount_minor: order.payment.amount_minor,
+        captured: false,
+    };
+    draft.tell(id, event)?;
     if draft.order(id)?.state == OrderState::Pending {
         order::confirm(draft, id)?;
     }
@@ -288,22 +324,122 @@ fn declined(draft: &mut Draft<'_>, id: OrderId, code: &str) -> Result<(), Refusa
     let payment_id = order.payment.id;
     if order.state != OrderState::Pending {
         // The order was given up meanwhile; there is nothing to give back.
-        return draft.tell(
-            id,
-            Event::PaymentRefunded {
-                payment_id,
-                amount_minor: 0,
-                voided: true,
-                refund_id: None,
-            },
-        );
-    }
-    draft.tell(
-        id,
-        Event::PaymentFailed {
+        let event = Event::PaymentRefunded {
             payment_id,
-            reason: code.to_owned(),
-        },
-    )?;
+            amount_minor: 0,
+            voided: true,
+            refund_id: None,
+        };
+        return draft.tell(id, event);
+    }
+    let event = Event::PaymentFailed {
+        payment_id,
+        reason: code.to_owned(),
+    };
+    draft.tell(id, event)?;
     order::payment_failed(draft, id)
+}
+
+fn captured(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
+    let payment = &mut draft.order_mut(id)?.payment;
+    payment.state = PaymentState::Captured;
+    let (payment_id, amount_minor) = (payment.id, payment.amount_minor);
+    let event = Event::PaymentCaptured {
+        payment_id,
+        amount_minor,
+    };
+    draft.tell(id, event)?;
+    books::captured(draft, id, amount_minor)?;
+    advance(draft, id)
+}
+
+/// The money that was promised does not come. What is not on its way yet is given up; what is, stays unpaid in the books.
+fn capture_refused(draft: &mut Draft<'_>, id: OrderId, code: &str) -> Result<(), Refusal> {
+    let order = draft.order_mut(id)?;
+    order.payment.state = PaymentState::Declined;
+    // Refunds that waited for this money have nothing to send back.
+    order
+        .payment
+        .refunds
+        .retain(|refund| refund.state != RefundState::Waiting);
+    let (payment_id, state) = (order.payment.id, order.state);
+    let event = Event::CaptureFailed {
+        payment_id,
+        code: code.to_owned(),
+    };
+    draft.tell(id, event)?;
+    match state {
+        OrderState::Pending | OrderState::Confirmed | OrderState::Preparing | OrderState::ReadyForPickup => {
+            order::end(draft, id, CancelReason::PaymentLost, 0)
+        }
+        OrderState::OutForDelivery | OrderState::Delivered | OrderState::Cancelled | OrderState::PaymentFailed => {
+            Ok(())
+        }
+    }
+}
+
+fn voided(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
+    let payment = &mut draft.order_mut(id)?.payment;
+    payment.state = PaymentState::Voided;
+    let event = Event::PaymentRefunded {
+        payment_id: payment.id,
+        amount_minor: payment.amount_minor,
+        voided: true,
+        refund_id: None,
+    };
+    draft.tell(id, event)
+}
+
+fn refund_at<'d>(draft: &'d mut Draft<'_>, id: OrderId, nth: usize) -> Result<&'d mut Refund, Refusal> {
+    let refunds = &mut draft.order_mut(id)?.payment.refunds;
+    refunds.get_mut(nth).ok_or_else(|| Rejection::NotFound.into())
+}
+
+fn refund_done(draft: &mut Draft<'_>, id: OrderId, nth: usize) -> Result<(), Refusal> {
+    let refund = refund_at(draft, id, nth)?;
+    refund.state = RefundState::Done;
+    let refund = refund.clone();
+    let event = Event::PaymentRefunded {
+        payment_id: draft.order(id)?.payment.id,
+        amount_minor: refund.amount_minor,
+        voided: false,
+        refund_id: Some(refund.id),
+    };
+    draft.tell(id, event)?;
+    books::refunded(draft, id, &refund)?;
+    settle_return(draft, id)
+}
+
+fn refund_refused(draft: &mut Draft<'_>, id: OrderId, nth: usize, code: &str) -> Result<(), Refusal> {
+    let refund = refund_at(draft, id, nth)?;
+    refund.state = RefundState::Refused;
+    let event = Event::RefundFailed {
+        refund_id: refund.id,
+        amount_minor: refund.amount_minor,
+        code: code.to_owned(),
+    };
+    draft.tell(id, event)
+}
+
+fn tip_ended(draft: &mut Draft<'_>, id: OrderId, nth: usize, refused: Option<&str>) -> Result<(), Refusal> {
+    let order = draft.order_mut(id)?;
+    let driver_id = order.delivery.driver_id.ok_or(Rejection::WrongState)?;
+    let tip = order.payment.tips.get_mut(nth).ok_or(Rejection::NotFound)?;
+    tip.state = if refused.is_none() {
+        TipState::Done
+    } else {
+        TipState::Declined
+    };
+    let (payment_id, amount_minor) = (tip.id, tip.amount_minor);
+    if let Some(code) = refused {
+        let reason = code.to_owned();
+        return draft.tell(id, Event::TipFailed { payment_id, reason });
+    }
+    let event = Event::OrderTipped {
+        payment_id,
+        driver_id,
+        amount_minor,
+    };
+    draft.tell(id, event)?;
+    books::tipped(draft, id, driver_id, amount_minor)
 }

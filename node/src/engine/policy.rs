@@ -1,5 +1,6 @@
 //! The numbers by which a region decides. Read from its configuration; constant while a node runs.
 
+use jiff::tz::TimeZone;
 use tomato_shared::cell::{CellSet, RegionId};
 use tomato_shared::money::{BasisPoints, Currency};
 use tomato_shared::time::DurationMs;
@@ -11,6 +12,8 @@ pub struct Policy {
     pub region: RegionId,
     /// The cells it owns; orders to other places are refused.
     pub cells: CellSet,
+    /// Of its clocks on the wall: opening hours and days.
+    pub zone: TimeZone,
     /// Of all its prices.
     pub currency: Currency,
     /// Fees and taxes.
@@ -19,18 +22,38 @@ pub struct Policy {
     pub hold: DurationMs,
     /// How long a restaurant may take to answer.
     pub accept_within: DurationMs,
+    /// After how long of silence the restaurant is called once more, and operators with it.
+    pub escalate_after: DurationMs,
+    /// By how much a promised time has to be missed before somebody is called.
+    pub overdue_after: DurationMs,
+    /// How long a customer may think about a proposed change.
+    pub change_ttl: DurationMs,
     /// How far a restaurant may be that takes an order over, or takes one for which none was chosen, in metres.
     pub restaurant_radius_m: f64,
     /// How many restaurants are asked for one order.
     pub restaurants_asked_max: usize,
     /// Unpaid orders one customer may have at a time.
     pub pending_orders_max: u32,
+    /// Orders one customer may have under way at a time, paid or not.
+    pub open_orders_max: u32,
+    /// How far ahead an order can be scheduled.
+    pub schedule_max: DurationMs,
+    /// How much earlier than needed a restaurant is asked for a scheduled order.
+    pub release_margin: DurationMs,
+    /// How long before closing the last order is taken.
+    pub last_order_before: DurationMs,
     /// How long a quote is honoured.
     pub quote_ttl: DurationMs,
     /// Signs quotes; the region's own secret.
     pub quote_key: Vec<u8>,
     /// After delivery, when the customer is asked for a rating.
     pub rating_after: DurationMs,
+    /// After delivery, until when the customer can rate and tip.
+    pub feedback_within: DurationMs,
+    /// What giving up costs.
+    pub cancelling: Cancelling,
+    /// What drivers earn.
+    pub driver_pay: DriverPay,
     /// Dispatch.
     pub dispatch: DispatchPolicy,
 }
@@ -46,10 +69,48 @@ pub struct Fees {
     pub service: BasisPoints,
     /// Tax on items and fees.
     pub tax: BasisPoints,
+    /// The platform's share of what a restaurant sells.
+    pub commission: BasisPoints,
+    /// Parts of the region to which delivery costs more or less; the first that holds the customer's place counts.
+    pub zones: Vec<Zone>,
     /// Smallest sum of items that is accepted.
     pub items_min_minor: i64,
     /// Largest total that is accepted.
     pub total_max_minor: i64,
+}
+
+/// A part of the region with a delivery fee of its own.
+#[derive(Debug, Clone)]
+pub struct Zone {
+    /// Shown to customers.
+    pub name: String,
+    /// Where.
+    pub cells: CellSet,
+    /// Added to the delivery fee, or taken off it; the fee is never below zero.
+    pub extra_minor: i64,
+}
+
+/// What a customer keeps paying after giving an order up. Before the restaurant accepts it is free; once the food is
+/// ready it is too late.
+#[derive(Debug, Clone)]
+pub struct Cancelling {
+    /// How long after the restaurant accepted it is still free.
+    pub free_after_accept: DurationMs,
+    /// Share of the items that is kept after that.
+    pub late: BasisPoints,
+    /// Share of the items that is kept where the customer could not be found at the door.
+    pub absent: BasisPoints,
+}
+
+/// What a driver earns by a delivery, besides tips.
+#[derive(Debug, Clone)]
+pub struct DriverPay {
+    /// For each.
+    pub base_minor: i64,
+    /// For each started kilometre from restaurant to customer.
+    pub per_km_minor: i64,
+    /// Who has so much cash in hand is offered no more cash orders; 0 for no limit.
+    pub cash_max_minor: i64,
 }
 
 /// How drivers are found.

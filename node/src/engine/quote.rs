@@ -3,8 +3,6 @@
 //! A quote is not a row: it is its own proof (HMAC-SHA256, RFC 2104, over the JSON it carries), so asking for prices
 //! costs the writer nothing.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -13,31 +11,17 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use tomato_shared::cell::LatLng;
 use tomato_shared::event::{Line, Price};
-use tomato_shared::id::{ItemId, RestaurantId, UserId};
+use tomato_shared::id::{RestaurantId, UserId};
 use tomato_shared::rejection::Rejection;
 use tomato_shared::time::{DurationMs, UnixMs};
 
 use super::city::Catalogue;
-use super::command::Refusal;
-use super::model::{Address, Restaurant};
+use super::command::{Basket, Refusal};
+use super::menu;
+use super::model::{Promo, Restaurant};
 use super::policy::Policy;
 
-/// What a customer wants to know the price of.
-#[derive(Debug, Clone)]
-pub struct QuoteRequest {
-    /// Who asks; only they can use the quote.
-    pub customer_id: UserId,
-    /// The chosen restaurant, or none: then the nearest open one that sells everything.
-    pub restaurant_id: Option<RestaurantId>,
-    /// What and how many.
-    pub items: Vec<(ItemId, u32)>,
-    /// Where to.
-    pub deliver_to: Address,
-    /// For the driver.
-    pub tip_minor: i64,
-}
-
-/// The answer to a [`QuoteRequest`].
+/// The answer to a question for a price.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct QuoteView {
     /// To be sent with the order.
@@ -50,7 +34,7 @@ pub struct QuoteView {
     pub lines: Vec<Line>,
     /// What it costs.
     pub price: Price,
-    /// When it would arrive if ordered now.
+    /// When it would arrive if ordered now, or the wanted time.
     pub estimated_delivery_at: UnixMs,
 }
 
@@ -67,173 +51,264 @@ pub struct Terms {
     pub price: Price,
     /// Where it goes.
     pub place: LatLng,
+    /// When it is wanted.
+    pub deliver_at: Option<UnixMs>,
+    /// What brought the discount.
+    pub promo: Option<Promo>,
     /// Until when it is honoured.
     pub expires_at: UnixMs,
 }
 
-/// Prices a request and signs the result. Refuses as placing the same order would, except for stock, which is not held.
+/// Prices a basket and signs the result. Refuses as placing the same order would, except for what only the writer counts:
+/// stock, and how often a promotion was used.
 pub fn quote(
     catalogue: &Catalogue,
     policy: &Policy,
-    request: &QuoteRequest,
+    customer_id: UserId,
+    basket: &Basket,
     now: UnixMs,
 ) -> Result<QuoteView, Refusal> {
-    let place = request.deliver_to.place;
-    let restaurant = choose(
-        catalogue,
-        policy,
-        request.restaurant_id,
-        &request.items,
-        place,
-        |_, _| true,
-    )?;
-    let lines = lines(restaurant, &request.items)?;
-    let price = price(restaurant, &lines, place, request.tip_minor, policy)?;
+    let restaurant = choose(catalogue, policy, basket, now, |_, _| true)?;
+    let (lines, price, promo) = priced(catalogue, policy, restaurant, basket, now)?;
+    let place = basket.deliver_to.place;
     let terms = Terms {
-        customer_id: request.customer_id,
+        customer_id,
         restaurant_id: restaurant.id,
         lines,
         price,
         place,
+        deliver_at: basket.deliver_at,
+        promo,
         expires_at: now + policy.quote_ttl,
     };
+    let soonest = estimate(restaurant, place, policy, now);
     Ok(QuoteView {
         quote: sign(&terms, &policy.quote_key),
         expires_at: terms.expires_at,
         restaurant_id: terms.restaurant_id,
         lines: terms.lines,
         price: terms.price,
-        estimated_delivery_at: estimate(restaurant, place, policy, now),
+        estimated_delivery_at: basket.deliver_at.unwrap_or(soonest),
     })
 }
 
-/// The restaurant for an order: the chosen one, or the nearest that has everything; `in_stock` has the last word.
+/// The lines and the price of a basket at a restaurant.
+pub fn priced(
+    catalogue: &Catalogue,
+    policy: &Policy,
+    restaurant: &Restaurant,
+    basket: &Basket,
+    now: UnixMs,
+) -> Result<(Vec<Line>, Price, Option<Promo>), Refusal> {
+    let lines = menu::lines(restaurant, &basket.items, cooking_at(restaurant, basket, policy, now))?;
+    let mut sums = Sums::of(restaurant, &lines, basket.deliver_to.place, policy)?;
+    sums.tip_minor = basket.tip_minor;
+    let mut promo = None;
+    if let Some(code) = &basket.promo_code {
+        let found = catalogue.promotions.get(code).ok_or(Rejection::PromoInvalid)?;
+        if !found.applies(restaurant.id, sums.items_minor, now) {
+            return Err(Rejection::PromoInvalid.into());
+        }
+        sums.discount_minor = found.discount_minor(sums.items_minor, sums.delivery_fee_minor);
+        promo = Some(Promo {
+            code: code.clone(),
+            borne_by: found.borne_by,
+        });
+    }
+    Ok((lines, sums.price(policy)?, promo))
+}
+
+/// The restaurant for a basket: the chosen one, or the nearest that has everything; `in_stock` has the last word.
 pub fn choose<'c>(
     catalogue: &'c Catalogue,
     policy: &Policy,
-    chosen: Option<RestaurantId>,
-    items: &[(ItemId, u32)],
-    place: LatLng,
+    basket: &Basket,
+    now: UnixMs,
     in_stock: impl Fn(&Restaurant, &[Line]) -> bool,
 ) -> Result<&'c Restaurant, Refusal> {
+    if catalogue.region.paused {
+        return Err(Refusal::with(Rejection::RegionPaused, catalogue.region.reason.clone()));
+    }
+    let place = basket.deliver_to.place;
     if !policy.cells.contains(&place) {
         return Err(Rejection::OutOfArea.into());
     }
-    if let Some(id) = chosen {
-        let restaurant = catalogue.get(&id).ok_or(Rejection::NotFound)?;
-        if !restaurant.open {
-            return Err(Refusal::with(Rejection::RestaurantClosed, restaurant.name.clone()));
-        }
-        if restaurant.place.distance_m(&place) > f64::from(restaurant.delivery_radius_m) {
+    if let Some(id) = basket.restaurant_id {
+        let restaurant = catalogue.restaurants.get(&id).ok_or(Rejection::NotFound)?;
+        takes_orders(restaurant, basket, policy, now)?;
+        if !restaurant.delivers_to(&place) {
             return Err(Refusal::with(Rejection::TooFarFromRestaurant, restaurant.name.clone()));
         }
         return Ok(restaurant);
     }
     let serves = |restaurant: &&Restaurant| {
         within_reach(restaurant, place, policy)
-            && lines(restaurant, items).is_ok_and(|lines| in_stock(restaurant, &lines))
+            && takes_orders(restaurant, basket, policy, now).is_ok()
+            && menu::lines(restaurant, &basket.items, cooking_at(restaurant, basket, policy, now))
+                .is_ok_and(|lines| in_stock(restaurant, &lines))
     };
     nearest(catalogue, place)
         .find(serves)
         .ok_or_else(|| Rejection::NoRestaurant.into())
 }
 
+/// Whether a restaurant takes an order for now, or for the time that is wanted.
+fn takes_orders(restaurant: &Restaurant, basket: &Basket, policy: &Policy, now: UnixMs) -> Result<(), Refusal> {
+    let closed = |detail: String| Err(Refusal::with(Rejection::RestaurantClosed, detail));
+    let Some(deliver_at) = basket.deliver_at else {
+        return if is_open(restaurant, now, policy) {
+            Ok(())
+        } else {
+            closed(opens_again(restaurant, now, policy))
+        };
+    };
+    let soonest = estimate(restaurant, basket.deliver_to.place, policy, now);
+    if deliver_at < soonest {
+        let detail = format!("the earliest is {soonest}; leave deliver_at out to have it as soon as possible");
+        return Err(Refusal::with(Rejection::ScheduleInvalid, detail));
+    }
+    if deliver_at > now + policy.schedule_max {
+        let detail = format!("the latest is {}", now + policy.schedule_max);
+        return Err(Refusal::with(Rejection::ScheduleInvalid, detail));
+    }
+    let cook_at = cooking_at(restaurant, basket, policy, now);
+    // What the switches say now says little about later; whether the operator has closed it does.
+    if restaurant.suspended || !has_hours(restaurant, cook_at, policy) {
+        return closed(format!(
+            "{} would have to cook at {cook_at} and is closed then",
+            restaurant.name
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a restaurant can be asked to cook at a moment.
+pub fn is_open(restaurant: &Restaurant, at: UnixMs, policy: &Policy) -> bool {
+    restaurant.is_willing(at) && has_hours(restaurant, at, policy)
+}
+
+/// Whether its hours let it take an order at a moment: open, and not just about to close.
+fn has_hours(restaurant: &Restaurant, at: UnixMs, policy: &Policy) -> bool {
+    let closes_at = restaurant.hours.closes_at(at, &policy.zone);
+    closes_at.is_some_and(|closes_at| closes_at.0.saturating_sub(policy.last_order_before.0) > at.0)
+}
+
+fn opens_again(restaurant: &Restaurant, now: UnixMs, policy: &Policy) -> String {
+    let name = &restaurant.name;
+    let after = restaurant.paused_until.unwrap_or(now).max(now);
+    if !restaurant.open || restaurant.suspended {
+        return name.clone();
+    }
+    match restaurant.hours.opens_at(after, &policy.zone) {
+        Some(at) if at > now => format!("{name} opens at {at}"),
+        Some(_) | None => name.clone(),
+    }
+}
+
+/// When the restaurant would have to begin to cook: now, or in time for the wanted moment.
+pub fn cooking_at(restaurant: &Restaurant, basket: &Basket, policy: &Policy, now: UnixMs) -> UnixMs {
+    match basket.deliver_at {
+        Some(deliver_at) => {
+            let lead = estimate(restaurant, basket.deliver_to.place, policy, deliver_at) - deliver_at;
+            UnixMs(deliver_at.0.saturating_sub(lead.0)).max(now)
+        }
+        None => now,
+    }
+}
+
 /// Restaurants by distance from a place, ties by id.
 pub fn nearest(catalogue: &Catalogue, place: LatLng) -> impl Iterator<Item = &Restaurant> {
-    let mut all: Vec<_> = catalogue
-        .values()
-        .map(|row| (row.place.distance_m(&place), row.as_ref()))
-        .collect();
+    let rows = catalogue.restaurants.values();
+    let mut all: Vec<_> = rows.map(|row| (row.place.distance_m(&place), row.as_ref())).collect();
     all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.id.cmp(&b.1.id)));
     all.into_iter().map(|(_, row)| row)
 }
 
-/// Whether an open restaurant may be asked for an order that did not choose it.
+/// Whether a restaurant may be asked for an order that did not choose it.
 pub fn within_reach(restaurant: &Restaurant, place: LatLng, policy: &Policy) -> bool {
-    let reach_m = policy.restaurant_radius_m.min(f64::from(restaurant.delivery_radius_m));
-    restaurant.open && restaurant.place.distance_m(&place) <= reach_m
+    restaurant.delivers_to(&place) && restaurant.place.distance_m(&place) <= policy.restaurant_radius_m
 }
 
-/// The lines of an order as this restaurant sells them, each item once, in the order of first mention.
-pub fn lines(restaurant: &Restaurant, items: &[(ItemId, u32)]) -> Result<Vec<Line>, Refusal> {
-    let mut at: BTreeMap<ItemId, usize> = BTreeMap::new();
-    let mut lines: Vec<Line> = Vec::with_capacity(items.len());
-    for (item_id, quantity) in items {
-        if *quantity == 0 {
-            return Err(Refusal::with(Rejection::OrderValue, format!("0 of {item_id}")));
-        }
-        if let Some(place) = at.get(item_id) {
-            lines[*place].quantity = lines[*place].quantity.saturating_add(*quantity);
-            continue;
-        }
-        let item = restaurant.menu.iter().find(|item| item.id == *item_id);
-        let item = item.ok_or_else(|| Refusal::with(Rejection::ItemUnknown, item_id.to_string()))?;
-        if !item.available {
-            return Err(Refusal::with(Rejection::ItemUnavailable, item.name.clone()));
-        }
-        at.insert(*item_id, lines.len());
-        lines.push(Line {
-            item_id: *item_id,
-            name: item.name.clone(),
-            quantity: *quantity,
-            unit_minor: item.price_minor,
-            choices: Vec::new(),
-        });
+/// The parts of a price, before tax and total.
+#[derive(Debug, Clone, Copy)]
+pub struct Sums {
+    /// As in [`Price`].
+    pub items_minor: i64,
+    /// As in [`Price`].
+    pub delivery_fee_minor: i64,
+    /// As in [`Price`].
+    pub discount_minor: i64,
+    /// As in [`Price`].
+    pub tip_minor: i64,
+}
+
+impl Sums {
+    /// What lines and way cost, before anything is taken off.
+    pub fn of(restaurant: &Restaurant, lines: &[Line], place: LatLng, policy: &Policy) -> Result<Self, Refusal> {
+        let fees = &policy.fees;
+        let zone = fees.zones.iter().find(|zone| zone.cells.contains(&place));
+        let way = fees
+            .delivery_per_km_minor
+            .saturating_mul(started_km(restaurant.place.distance_m(&place)));
+        let fee = fees.delivery_base_minor.saturating_add(way);
+        Ok(Self {
+            items_minor: items_minor(lines)?,
+            delivery_fee_minor: fee.saturating_add(zone.map_or(0, |zone| zone.extra_minor)).max(0),
+            discount_minor: 0,
+            tip_minor: 0,
+        })
     }
-    if lines.is_empty() {
-        Err(Rejection::ItemUnknown.into())
-    } else {
-        Ok(lines)
+
+    /// What it costs at the door. Taxes are on items and fees less the discount, not on the tip.
+    pub fn price(self, policy: &Policy) -> Result<Price, Refusal> {
+        let fees = &policy.fees;
+        let service_fee_minor = fees.service.of(self.items_minor);
+        let net = self
+            .items_minor
+            .saturating_add(self.delivery_fee_minor)
+            .saturating_add(service_fee_minor);
+        let discount_minor = self.discount_minor.clamp(0, net);
+        let taxed = net - discount_minor;
+        let tax_minor = fees.tax.of(taxed);
+        let total_minor = taxed.saturating_add(tax_minor).saturating_add(self.tip_minor);
+        if self.items_minor < fees.items_min_minor || total_minor > fees.total_max_minor || self.tip_minor < 0 {
+            return Err(Rejection::OrderValue.into());
+        }
+        Ok(Price {
+            items_minor: self.items_minor,
+            delivery_fee_minor: self.delivery_fee_minor,
+            service_fee_minor,
+            tax_minor,
+            discount_minor,
+            tip_minor: self.tip_minor,
+            total_minor,
+            currency: policy.currency,
+        })
     }
 }
 
-/// What the lines cost at the door. Taxes are on items and fees, not on the tip.
-pub fn price(
-    restaurant: &Restaurant,
-    lines: &[Line],
-    place: LatLng,
-    tip_minor: i64,
-    policy: &Policy,
-) -> Result<Price, Refusal> {
-    let fees = &policy.fees;
-    let items = lines
-        .iter()
-        .map(|line| i128::from(line.unit_minor) * i128::from(line.quantity))
-        .sum::<i128>();
-    let items_minor = i64::try_from(items).map_err(|_| Rejection::OrderValue)?;
-    let delivery_fee_minor = fees
-        .delivery_base_minor
-        .saturating_add(fees.delivery_per_km_minor.saturating_mul(started_km(restaurant, place)));
-    let service_fee_minor = fees.service.of(items_minor);
-    let taxed = items_minor
-        .saturating_add(delivery_fee_minor)
-        .saturating_add(service_fee_minor);
-    let tax_minor = fees.tax.of(taxed);
-    let total_minor = taxed.saturating_add(tax_minor).saturating_add(tip_minor);
-    if items_minor < fees.items_min_minor || total_minor > fees.total_max_minor || tip_minor < 0 {
-        return Err(Rejection::OrderValue.into());
-    }
-    Ok(Price {
-        items_minor,
-        delivery_fee_minor,
-        service_fee_minor,
-        tax_minor,
-        discount_minor: 0,
-        tip_minor,
-        total_minor,
-        currency: policy.currency,
-    })
+/// What lines cost.
+pub fn items_minor(lines: &[Line]) -> Result<i64, Refusal> {
+    let each = |line: &Line| i128::from(line.unit_minor) * i128::from(line.quantity);
+    let sum: i128 = lines.iter().map(each).sum();
+    i64::try_from(sum).map_err(|_| Rejection::OrderValue.into())
 }
 
+/// Kilometres that have been begun.
 #[expect(clippy::cast_possible_truncation, reason = "a distance on earth is below 20,100 km")]
-fn started_km(restaurant: &Restaurant, place: LatLng) -> i64 {
-    (restaurant.place.distance_m(&place) / 1_000.0).ceil() as i64
+pub fn started_km(distance_m: f64) -> i64 {
+    (distance_m / 1_000.0).ceil() as i64
 }
 
 /// When an order confirmed now would arrive: cooking, then the way, then two minutes at each door.
 pub fn estimate(restaurant: &Restaurant, place: LatLng, policy: &Policy, now: UnixMs) -> UnixMs {
-    let cooking = DurationMs::from_mins(i64::from(restaurant.preparation_min));
-    now + cooking + travel(restaurant.place.distance_m(&place), policy) + DurationMs::from_mins(4)
+    let cooking = DurationMs::from_mins(i64::from(restaurant.cooking_min(now)));
+    now + cooking + way(restaurant.place.distance_m(&place), policy)
+}
+
+/// How long it takes from the restaurant's counter to the customer's hand: the way and two minutes at each door.
+pub fn way(distance_m: f64, policy: &Policy) -> DurationMs {
+    DurationMs(travel(distance_m, policy).0 + DurationMs::from_mins(4).0)
 }
 
 /// How long a driver needs for a straight line.

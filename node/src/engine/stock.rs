@@ -12,27 +12,61 @@ use super::command::Refusal;
 use super::draft::Draft;
 use super::model::{Reservation, ReservationKey, ReservationState, Stock};
 
-/// Whether the restaurant has enough of every line. Lines name each item once.
+/// Something of which there is too little.
+#[derive(Debug)]
+pub struct Short {
+    /// Which item.
+    pub item_id: ItemId,
+    /// Its name.
+    pub name: String,
+    /// How many are wanted, over all lines.
+    pub wanted: u32,
+    /// How many are left.
+    pub left: u32,
+}
+
+/// Whether the restaurant has enough for all lines.
 pub fn has_all(draft: &Draft<'_>, restaurant_id: RestaurantId, lines: &[Line]) -> bool {
     first_short(draft, restaurant_id, lines).is_none()
 }
 
-/// The first line of which there is too little, and how many are left.
-pub fn first_short<'l>(draft: &Draft<'_>, restaurant_id: RestaurantId, lines: &'l [Line]) -> Option<(&'l Line, u32)> {
-    lines.iter().find_map(|line| {
-        let left = counted(draft, restaurant_id, line.item_id)?.left();
-        (left < line.quantity).then_some((line, left))
+/// The first item of which there is too little.
+pub fn first_short(draft: &Draft<'_>, restaurant_id: RestaurantId, lines: &[Line]) -> Option<Short> {
+    by_item(lines).into_iter().find_map(|(item_id, wanted)| {
+        let left = counted(draft, restaurant_id, item_id)?.left();
+        let line = lines.iter().find(|line| line.item_id == item_id)?;
+        (left < wanted).then(|| Short {
+            item_id,
+            name: line.name.clone(),
+            wanted,
+            left,
+        })
     })
+}
+
+/// How many of each item, in the order of first mention: the same item in two variants is one stock.
+fn by_item(lines: &[Line]) -> Vec<(ItemId, u32)> {
+    let mut sums: Vec<(ItemId, u32)> = Vec::new();
+    for line in lines {
+        match sums.iter_mut().find(|(item_id, _)| *item_id == line.item_id) {
+            Some((_, sum)) => *sum = sum.saturating_add(line.quantity),
+            None => sums.push((line.item_id, line.quantity)),
+        }
+    }
+    sums
 }
 
 /// The stock of an item that the menu counts. A row may outlive the counting: what was held on it still comes back to it.
 fn counted(draft: &Draft<'_>, restaurant_id: RestaurantId, item_id: ItemId) -> Option<Stock> {
-    let menu = &draft.restaurant(restaurant_id).ok()?.menu;
-    menu.iter().find(|item| item.id == item_id && item.counted)?;
+    draft
+        .restaurant(restaurant_id)
+        .ok()?
+        .item(item_id)
+        .filter(|item| item.counted)?;
     draft.stock(restaurant_id, item_id)
 }
 
-/// Holds the counted lines for an order until `expires_at`, and returns them. Enough must be there.
+/// Holds the counted items of all lines for an order until `expires_at`, and returns them. Enough must be there.
 pub fn hold(
     draft: &mut Draft<'_>,
     order_id: OrderId,
@@ -41,29 +75,61 @@ pub fn hold(
     expires_at: UnixMs,
 ) -> Result<Vec<(ItemId, u32)>, Refusal> {
     let mut held = Vec::new();
-    for line in lines {
-        let Some(mut stock) = counted(draft, restaurant_id, line.item_id) else {
+    for (item_id, quantity) in by_item(lines) {
+        let Some(mut stock) = counted(draft, restaurant_id, item_id) else {
             continue;
         };
-        if stock.left() < line.quantity {
-            return Err(Refusal::with(Rejection::SoldOut, line.name.clone()));
+        if stock.left() < quantity {
+            return Err(Rejection::SoldOut.into());
         }
-        stock.reserved += line.quantity;
-        draft.changes.stock.insert((restaurant_id, line.item_id), stock);
+        stock.reserved += quantity;
+        draft.changes.stock.insert((restaurant_id, item_id), stock);
         let key = ReservationKey {
             order_id,
             restaurant_id,
-            item_id: line.item_id,
+            item_id,
         };
         let row = Reservation {
-            quantity: line.quantity,
+            quantity,
             state: ReservationState::Held,
             expires_at,
         };
         draft.changes.reservations.insert(key, row);
-        held.push((line.item_id, line.quantity));
+        held.push((item_id, quantity));
     }
     Ok(held)
+}
+
+/// Sells more to an order that is being cooked already: what takes the place of something that ran out.
+pub fn sell_more(
+    draft: &mut Draft<'_>,
+    order_id: OrderId,
+    restaurant_id: RestaurantId,
+    lines: &[Line],
+) -> Result<(), Refusal> {
+    if let Some(short) = first_short(draft, restaurant_id, lines) {
+        return Err(Refusal::with(Rejection::SoldOut, short.name));
+    }
+    for (item_id, quantity) in by_item(lines) {
+        let Some(mut stock) = counted(draft, restaurant_id, item_id) else {
+            continue;
+        };
+        stock.sold += quantity;
+        draft.changes.stock.insert((restaurant_id, item_id), stock);
+        let key = ReservationKey {
+            order_id,
+            restaurant_id,
+            item_id,
+        };
+        let before = live(draft, order_id).into_iter().find(|(of, _)| *of == key);
+        let row = Reservation {
+            quantity: quantity + before.map_or(0, |(_, row)| row.quantity),
+            state: ReservationState::Consumed,
+            expires_at: draft.now,
+        };
+        draft.changes.reservations.insert(key, row);
+    }
+    Ok(())
 }
 
 /// Turns the order's holds into sales.

@@ -2,18 +2,25 @@
 //!
 //! One place decides who sees an address, a PIN or a telephone number, for HTTP and WebSocket alike.
 
+mod restaurant;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use tomato_shared::cell::LatLng;
-use tomato_shared::event::{CancelReason, Line, PaymentMethod, Price};
-use tomato_shared::id::{DeliveryId, DriverId, ItemId, OfferId, OrderId, RestaurantId, UserId};
+use tomato_shared::event::{Bearer, CancelReason, Line, PaymentMethod, Price, RefundReason};
+use tomato_shared::id::{DeliveryId, DriverId, OfferId, OrderId, PaymentId, RefundId, RestaurantId, UserId};
 use tomato_shared::order::{DeliveryState, OrderState};
 use tomato_shared::time::UnixMs;
 
-use super::model::{Address, By, Driver, Order, PaymentState, Restaurant, Stock};
+use super::city::RegionStatus;
+use super::model::{
+    Address, By, Driver, Order, Payment, PaymentState, Promotion, Rating, RefundState, Shift, Span, TipState, Vehicle,
+};
+
+pub use restaurant::{MenuItemView, RestaurantView, restaurant};
 
 /// The body of an answer.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub enum Reply {
     /// An order as its reader may see it.
@@ -22,6 +29,10 @@ pub enum Reply {
     Driver(DriverView),
     /// A restaurant with its menu.
     Restaurant(Box<RestaurantView>),
+    /// A promotion.
+    Promotion(Box<Promotion>),
+    /// Whether the region takes orders.
+    Region(RegionStatus),
     /// Nothing to tell.
     Done {},
 }
@@ -72,6 +83,34 @@ pub struct OrderView {
     /// Why it was given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel_reason: Option<CancelReason>,
+    /// When the customer wants it; absent for as soon as possible.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deliver_at: Option<UnixMs>,
+    /// When the restaurant will be asked, while that is still to come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release_at: Option<UnixMs>,
+    /// The code that brought the discount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promo_code: Option<String>,
+    /// What the restaurant proposes to cook instead; for customer, restaurant and operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<ChangeView>,
+    /// What the customer said afterwards; for customer and operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rating: Option<Rating>,
+}
+
+/// A change that waits for the customer's answer.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ChangeView {
+    /// What would be cooked.
+    pub lines: Vec<Line>,
+    /// What it would cost.
+    pub price: Price,
+    /// What would go back.
+    pub refund_minor: i64,
+    /// Until when the customer can agree.
+    pub expires_at: UnixMs,
 }
 
 /// A restaurant within an order.
@@ -92,6 +131,42 @@ pub struct PaymentView {
     pub method: PaymentMethod,
     /// Where it stands.
     pub state: PaymentState,
+    /// What went back or is to; for customer and operators.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refunds: Vec<RefundView>,
+    /// What the driver was given afterwards; for customer and operators.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tips: Vec<TipView>,
+}
+
+/// Money that goes back.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct RefundView {
+    /// `rfd_...`
+    pub id: RefundId,
+    /// How much.
+    pub amount_minor: i64,
+    /// Why.
+    pub reason: RefundReason,
+    /// Who bears it.
+    pub borne_by: Bearer,
+    /// Where it stands.
+    pub state: RefundState,
+    /// When it was decided.
+    pub at: UnixMs,
+}
+
+/// A tip after delivery.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct TipView {
+    /// `pay_...`
+    pub id: PaymentId,
+    /// How much.
+    pub amount_minor: i64,
+    /// Where it stands.
+    pub state: TipState,
+    /// When it was given.
+    pub at: UnixMs,
 }
 
 /// The driver's side within an order.
@@ -153,10 +228,7 @@ pub fn order(order: &Order, driver: Option<&Driver>, viewer: By) -> OrderView {
         },
         lines: order.lines.clone(),
         price: order.price,
-        payment: PaymentView {
-            method: order.payment.method,
-            state: order.payment.state,
-        },
+        payment: payment(&order.payment, full),
         delivery: DeliveryView {
             id: order.delivery_id(),
             state: order.delivery.state,
@@ -177,6 +249,44 @@ pub fn order(order: &Order, driver: Option<&Driver>, viewer: By) -> OrderView {
         estimated_delivery_at: order.estimated_delivery_at,
         ended_at: order.ended_at,
         cancel_reason: order.cancel_reason,
+        deliver_at: order.deliver_at,
+        release_at: order.release_at,
+        promo_code: order.promo.as_ref().map(|promo| promo.code.clone()),
+        change: change(order).filter(|_| !matches!(viewer, By::Driver(_))),
+        rating: order.rating.clone().filter(|_| full),
+    }
+}
+
+fn change(order: &Order) -> Option<ChangeView> {
+    let proposal = order.change.as_ref()?;
+    Some(ChangeView {
+        lines: proposal.lines.clone(),
+        price: proposal.price,
+        refund_minor: order.price.total_minor - proposal.price.total_minor,
+        expires_at: proposal.expires_at,
+    })
+}
+
+fn payment(payment: &Payment, full: bool) -> PaymentView {
+    let refunds = payment.refunds.iter().filter(|_| full).map(|refund| RefundView {
+        id: refund.id,
+        amount_minor: refund.amount_minor,
+        reason: refund.reason,
+        borne_by: refund.borne_by,
+        state: refund.state,
+        at: refund.at,
+    });
+    let tips = payment.tips.iter().filter(|_| full).map(|tip| TipView {
+        id: tip.id,
+        amount_minor: tip.amount_minor,
+        state: tip.state,
+        at: tip.at,
+    });
+    PaymentView {
+        method: payment.method,
+        state: payment.state,
+        refunds: refunds.collect(),
+        tips: tips.collect(),
     }
 }
 
@@ -207,6 +317,15 @@ pub struct DriverView {
     pub phone: String,
     /// Signed on.
     pub online: bool,
+    /// What they move with.
+    pub vehicle: Vehicle,
+    /// Since when and until when, while signed on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shift: Option<Shift>,
+    /// When they are expected to work.
+    pub planned: Vec<Span>,
+    /// Cash taken and not handed in, in minor units.
+    pub cash_minor: i64,
     /// Order of the open offer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offered_order_id: Option<OrderId>,
@@ -223,71 +342,11 @@ pub fn driver(driver: &Driver) -> DriverView {
         name: driver.name.clone(),
         phone: driver.phone.clone(),
         online: driver.online,
+        vehicle: driver.vehicle,
+        shift: driver.shift,
+        planned: driver.planned.clone(),
+        cash_minor: driver.cash_minor,
         offered_order_id: driver.offered,
         delivering_order_id: driver.delivering,
-    }
-}
-
-/// A restaurant with its menu.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct RestaurantView {
-    /// `rst_...`
-    pub id: RestaurantId,
-    /// Rises with each edit.
-    pub version: u32,
-    /// Its name.
-    pub name: String,
-    /// Where it is.
-    pub place: LatLng,
-    /// Whether it takes orders.
-    pub open: bool,
-    /// How far it delivers.
-    pub delivery_radius_m: u32,
-    /// How long it usually cooks.
-    pub preparation_min: u32,
-    /// What it sells.
-    pub menu: Vec<MenuItemView>,
-}
-
-/// A menu item.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct MenuItemView {
-    /// `itm_...`
-    pub id: ItemId,
-    /// Its name.
-    pub name: String,
-    /// Heading.
-    pub category: String,
-    /// Price of one.
-    pub price_minor: i64,
-    /// Whether it can be ordered.
-    pub available: bool,
-    /// How many are left, where that is counted and at hand.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub left: Option<u32>,
-}
-
-/// Shows a restaurant; `stock` gives what is left of an item where it is counted.
-pub fn restaurant(restaurant: &Restaurant, stock: impl Fn(ItemId) -> Option<Stock>) -> RestaurantView {
-    RestaurantView {
-        id: restaurant.id,
-        version: restaurant.version,
-        name: restaurant.name.clone(),
-        place: restaurant.place,
-        open: restaurant.open,
-        delivery_radius_m: restaurant.delivery_radius_m,
-        preparation_min: restaurant.preparation_min,
-        menu: restaurant
-            .menu
-            .iter()
-            .map(|item| MenuItemView {
-                id: item.id,
-                name: item.name.clone(),
-                category: item.category.clone(),
-                price_minor: item.price_minor,
-                available: item.available,
-                left: stock(item.id).filter(|_| item.counted).map(|stock| stock.left()),
-            })
-            .collect(),
     }
 }

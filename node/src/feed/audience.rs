@@ -2,6 +2,7 @@
 
 use tomato_shared::event::Event;
 use tomato_shared::id::{DriverId, RestaurantId};
+use tomato_shared::order::DeliveryState;
 
 use crate::engine::model::{By, Order};
 
@@ -101,7 +102,9 @@ pub fn may_read(order: &Order, viewer: By) -> bool {
 
 /// Whether an order that is not over belongs into the viewer's snapshot.
 pub fn in_snapshot(order: &Order, viewer: By) -> bool {
-    order.ended_at.is_none() && may_read(order, viewer)
+    // Who still has the food of an order that is over has something to do.
+    let bringing_back = order.delivery.state == DeliveryState::Returning && matches!(viewer, By::Driver(_));
+    (order.ended_at.is_none() || bringing_back) && may_read(order, viewer)
 }
 
 /// Everybody who may have to hear of an event, operators aside. Each kind of party occurs at most once: one event has one
@@ -178,6 +181,8 @@ fn plain(event: &Event) -> Option<Name> {
         | Event::RestaurantAssignmentFailed { .. }
         | Event::DeliveryFailed { .. }
         | Event::RefundRequested { .. }
+        | Event::CaptureFailed { .. }
+        | Event::ProofRefused { .. }
         | Event::LedgerPosted { .. }
         | Event::CashDeposited { .. }
         | Event::RegionStatusChanged { .. }

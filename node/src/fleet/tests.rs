@@ -73,7 +73,15 @@ fn near_agrees_with_looking_at_everybody() {
                     .map(|near| near.1)
                     .collect();
                 let got: Vec<_> = fleet
-                    .near(home, radius_m, limit, NOW)
+                    .near(
+                        &Near {
+                            place: home,
+                            radius_m,
+                            limit,
+                        },
+                        NOW,
+                        |_| true,
+                    )
                     .iter()
                     .map(|near| near.driver_id)
                     .collect();
@@ -86,7 +94,19 @@ fn near_agrees_with_looking_at_everybody() {
 #[test]
 fn only_free_drivers_with_a_fresh_position_are_near() {
     let fleet = fleet();
-    let near = |at| fleet.near(centre(), 3_000.0, 10, at).len();
+    let near = |at| {
+        fleet
+            .near(
+                &Near {
+                    place: centre(),
+                    radius_m: 3_000.0,
+                    limit: 10,
+                },
+                at,
+                |_| true,
+            )
+            .len()
+    };
     fleet.report(driver(1), &[fix(0.0, NOW)], NOW);
     assert_eq!(
         (fleet.online(), fleet.position(driver(1))),

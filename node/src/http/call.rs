@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tomato_shared::id::{Id, Kind};
 use tomato_shared::runtime::problem::Problem;
+use tomato_shared::time::{DurationMs, UnixMs};
 
 use super::auth::{self, Caller};
 use super::rate::Standing;
@@ -22,7 +23,7 @@ use super::table::{self, Access, Key, Route};
 use super::{App, error, idempotency, origin, trace};
 use crate::engine::command::Command;
 use crate::engine::model::By;
-use crate::writer::IdempotencyKey;
+use crate::writer::{Context, IdempotencyKey};
 
 /// Longest path with its query; a WebSocket's token may stand in it.
 pub const URI_MAX: usize = 10 * 1024;
@@ -30,6 +31,13 @@ pub const URI_MAX: usize = 10 * 1024;
 pub const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// Time for a handler to answer.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// When a command happened, by the clock of a device that sends it later.
+pub const DEVICE_TIME: &str = "x-device-time";
+/// How old that may be.
+const DEVICE_AGE_MAX: DurationMs = DurationMs::from_mins(7 * 24 * 60);
+/// How far a device's clock may be ahead.
+const DEVICE_AHEAD_MAX: DurationMs = DurationMs::from_mins(5);
 
 /// One request on its way to its handler, its caller known and its body read.
 pub struct Call {
@@ -59,26 +67,49 @@ impl Call {
         self.caller().map(|caller| caller.by)
     }
 
+    /// A part of the path, as it stands there.
+    pub fn text(&self, name: &'static str) -> &str {
+        let found = self.params.iter().find(|(key, _)| key == name);
+        found.map_or("", |(_, text)| text.as_str())
+    }
+
     /// An id in the path.
     pub fn id<K: Kind>(&self, name: &'static str) -> Result<Id<K>, Problem> {
-        let text = self
-            .params
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, text)| text.as_str());
-        text.unwrap_or_default()
+        self.text(name)
             .parse()
             .map_err(|fault: tomato_shared::id::IdError| error::invalid_path(name, fault.to_string()))
     }
 
     /// Has the writer carry a command out, once per `Idempotency-Key`, and passes its answer on unchanged.
     pub async fn submit(&self, command: Command) -> Result<Response, Problem> {
-        let key = self.key()?;
         let by = self.by()?;
-        let submitted = self.app.writer.submit(by, command, key, self.trace.clone()).await;
+        let context = Context {
+            key: self.key()?,
+            trace: self.trace.clone(),
+            device_at: self.device_at()?,
+        };
+        let submitted = self.app.writer.submit(by, command, context).await;
         let answer = submitted.map_err(error::from_failure)?;
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
         Ok(json(status, answer.body))
+    }
+
+    /// When it happened by the clock of the caller's device, which may have been cut off since.
+    fn device_at(&self) -> Result<Option<UnixMs>, Problem> {
+        let Some(value) = self.parts.headers.get(DEVICE_TIME) else {
+            return Ok(None);
+        };
+        let read = value.to_str().ok().and_then(|text| text.parse().ok());
+        let now = self.app.clock.now();
+        let near = now + DurationMs(-DEVICE_AGE_MAX.0)..=now + DEVICE_AHEAD_MAX;
+        let fits = read.filter(|at: &UnixMs| near.contains(at));
+        let wrong = || {
+            error::invalid_header(
+                DEVICE_TIME,
+                "want a moment of the last 7 days, as in 2026-11-23T12:00:00Z",
+            )
+        };
+        fits.map(|at| Some(at.min(now))).ok_or_else(wrong)
     }
 
     fn key(&self) -> Result<Option<IdempotencyKey>, Problem> {
@@ -195,7 +226,12 @@ async fn read_body(rule: table::Body, headers: &HeaderMap, body: Body) -> Result
     let (limit, optional) = match rule {
         table::Body::Ignored => return Ok(Bytes::new()),
         table::Body::Empty => (table::BODY_MAX, true),
-        table::Body::Json { limit, .. } => (limit, false),
+        table::Body::Json { limit, .. } | table::Body::Csv { limit } => (limit, false),
+    };
+    let media = if matches!(rule, table::Body::Csv { .. }) {
+        "text/csv"
+    } else {
+        "application/json"
     };
     let declared = headers
         .get(header::CONTENT_LENGTH)
@@ -203,8 +239,8 @@ async fn read_body(rule: table::Body, headers: &HeaderMap, body: Body) -> Result
     if declared.is_some_and(|length| length > limit as u64) {
         return Err(Problem::payload_too_large(limit as u64));
     }
-    if !optional && !is_json(headers) {
-        return Err(Problem::unsupported_media_type("application/json"));
+    if !optional && !is(headers, media) {
+        return Err(Problem::unsupported_media_type(media));
     }
     let read = tokio::time::timeout(BODY_WITHIN, Limited::new(body, limit).collect()).await;
     let read = read.map_err(|_| error::body_timeout())?;
@@ -216,18 +252,18 @@ async fn read_body(rule: table::Body, headers: &HeaderMap, body: Body) -> Result
         }
     })?;
     if optional && !bytes.is_empty() {
-        if !is_json(headers) {
-            return Err(Problem::unsupported_media_type("application/json"));
+        if !is(headers, media) {
+            return Err(Problem::unsupported_media_type(media));
         }
         super::input::empty(&bytes)?;
     }
     Ok(bytes)
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+fn is(headers: &HeaderMap, media: &str) -> bool {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = given.and_then(|value| value.split(';').next()).unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("application/json")
+    essence.trim().eq_ignore_ascii_case(media)
 }
 
 /// What an answer needs of its request.

@@ -36,6 +36,16 @@ pub fn near(text: &str) -> Option<(f64, RestaurantId)> {
     distance_m.is_finite().then_some((distance_m, id))
 }
 
+/// A cursor behind an act in the audit log.
+pub fn of_deed(id: i64) -> String {
+    write("deed", &id.to_be_bytes())
+}
+
+/// Reads what [`of_deed`] wrote.
+pub fn deed(text: &str) -> Option<i64> {
+    read("deed", text).map(i64::from_be_bytes)
+}
+
 fn write(list: &str, place: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode([list.as_bytes(), place].concat())
 }

@@ -6,13 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tomato_shared::id::{DeliveryId, DriverId, OrderId};
 use tomato_shared::runtime::problem::Problem;
+use tomato_shared::time::UnixMs;
 
 use super::call::{Call, ok};
-use super::input::{Input, NAME_MAX, PLAIN, Page, WORD};
+use super::input::{Faults, Input, NAME_MAX, PLAIN, Page, WORD};
 use super::orders::show;
 use super::{cursor, error};
-use crate::engine::command::Command;
-use crate::engine::model::{By, Proof};
+use crate::engine::command::{Command, DriverCommand, OrderCommand};
+use crate::engine::model::{By, Proof, Span, Vehicle};
 use crate::engine::view::{self, DriverView, OrderView};
 use crate::store::reads;
 
@@ -34,7 +35,8 @@ impl Input for DriverInput {}
 pub async fn write(call: Call, input: DriverInput) -> Result<Response, Problem> {
     let driver_id = call.id("drv")?;
     let DriverInput { name, phone } = input;
-    call.submit(Command::PutDriver { driver_id, name, phone }).await
+    call.submit(Command::Driver(driver_id, DriverCommand::Put { name, phone }))
+        .await
 }
 
 /// All drivers, by id.
@@ -92,15 +94,83 @@ pub async fn me(call: Call) -> Result<Response, Problem> {
 pub struct StatusInput {
     /// Whether the driver takes offers.
     online: bool,
+    /// What they move with.
+    #[serde(default)]
+    vehicle: Option<Vehicle>,
+    /// When they want to stop: signed off then, or after the delivery under way.
+    #[serde(default)]
+    until: Option<UnixMs>,
 }
 
 impl Input for StatusInput {}
 
 /// Signs on or off.
 pub async fn status(call: Call, input: StatusInput) -> Result<Response, Problem> {
-    let StatusInput { online } = input;
     let driver_id = own(&call)?;
-    call.submit(Command::SetOnline { driver_id, online }).await
+    sign(&call, driver_id, input).await
+}
+
+/// An operator signs a driver on or off.
+pub async fn status_of(call: Call, input: StatusInput) -> Result<Response, Problem> {
+    let driver_id = call.id("drv")?;
+    sign(&call, driver_id, input).await
+}
+
+async fn sign(call: &Call, driver_id: DriverId, input: StatusInput) -> Result<Response, Problem> {
+    let command = DriverCommand::SetOnline {
+        online: input.online,
+        vehicle: input.vehicle,
+        until: input.until,
+    };
+    call.submit(Command::Driver(driver_id, command)).await
+}
+
+/// When a driver is expected to work.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub struct PlanInput {
+    /// All shifts to come.
+    #[garde(length(max = 60))]
+    shifts: Vec<Span>,
+}
+
+impl Input for PlanInput {
+    fn check(&self, faults: &mut Faults) {
+        for (at, span) in self.shifts.iter().enumerate() {
+            if span.ends_at <= span.starts_at {
+                faults.add(format!("/shifts/{at}/ends_at"), "is not after starts_at");
+            }
+        }
+    }
+}
+
+/// An operator plans a driver's shifts.
+pub async fn plan(call: Call, input: PlanInput) -> Result<Response, Problem> {
+    let driver_id = call.id("drv")?;
+    call.submit(Command::Driver(driver_id, DriverCommand::Plan(input.shifts)))
+        .await
+}
+
+/// Cash that a driver hands in.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct DepositInput {
+    /// How much, in minor units.
+    #[garde(range(min = 1, max = 1_000_000_000))]
+    amount_minor: i64,
+}
+
+impl Input for DepositInput {}
+
+/// An operator takes in cash.
+pub async fn deposit(call: Call, input: DepositInput) -> Result<Response, Problem> {
+    let driver_id = call.id("drv")?;
+    call.submit(Command::Driver(
+        driver_id,
+        DriverCommand::DepositCash(input.amount_minor),
+    ))
+    .await
 }
 
 /// Takes an offer.
@@ -118,13 +188,13 @@ pub async fn decline(call: Call) -> Result<Response, Problem> {
 /// At the restaurant.
 pub async fn arrive(call: Call) -> Result<Response, Problem> {
     let id = delivery(&call)?;
-    call.submit(Command::Arrive(id)).await
+    call.submit(Command::Order(id, OrderCommand::Arrive)).await
 }
 
 /// On the way to the customer.
 pub async fn pick_up(call: Call) -> Result<Response, Problem> {
     let id = delivery(&call)?;
-    call.submit(Command::PickUp(id)).await
+    call.submit(Command::Order(id, OrderCommand::PickUp)).await
 }
 
 /// What shows that an order was handed over.
@@ -176,7 +246,8 @@ impl From<ProofInput> for Proof {
 pub async fn complete(call: Call, input: CompleteInput) -> Result<Response, Problem> {
     let order_id = delivery(&call)?;
     let proof = input.proof.into();
-    call.submit(Command::Complete { order_id, proof }).await
+    call.submit(Command::Order(order_id, OrderCommand::Complete(proof)))
+        .await
 }
 
 /// Why an order could not be handed over.
@@ -194,13 +265,20 @@ impl Input for FailInput {}
 pub async fn fail(call: Call, input: FailInput) -> Result<Response, Problem> {
     let order_id = delivery(&call)?;
     let FailInput { reason } = input;
-    call.submit(Command::FailDelivery { order_id, reason }).await
+    call.submit(Command::Order(order_id, OrderCommand::FailDelivery(reason)))
+        .await
+}
+
+/// Brought back to the restaurant.
+pub async fn bring_back(call: Call) -> Result<Response, Problem> {
+    let id = delivery(&call)?;
+    call.submit(Command::Order(id, OrderCommand::Return)).await
 }
 
 /// Given back before pickup.
 pub async fn give_back(call: Call) -> Result<Response, Problem> {
     let id = delivery(&call)?;
-    call.submit(Command::GiveBack(id)).await
+    call.submit(Command::Order(id, OrderCommand::GiveBack)).await
 }
 
 /// The order of the delivery in the path: both share their bytes.

@@ -57,6 +57,23 @@ pub static WORD: Rule = Rule {
     },
 };
 
+/// A key within a menu.
+pub static KEY: Rule = Rule {
+    pattern: "^[a-z0-9_-]*$",
+    holds: |text| {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
+        text.bytes().all(plain)
+    },
+};
+/// A promotion's code, as customers type it.
+pub static CODE: Rule = Rule {
+    pattern: "^[A-Z0-9-]*$",
+    holds: |text| {
+        let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-';
+        text.bytes().all(plain)
+    },
+};
+
 impl garde::rules::AsStr for Rule {
     fn as_str(&self) -> &str {
         self.pattern
@@ -126,11 +143,17 @@ impl Call {
     /// The body.
     pub fn input<T: Input>(&self) -> Result<T, Problem> {
         let input: T = read(&self.body, openapi::body_of(self.route))?;
-        let mut faults = Faults::default();
-        faults.limits(&input);
-        input.check(&mut faults);
-        faults.into_problem().map_or(Ok(input), Err)
+        check(&input)?;
+        Ok(input)
     }
+}
+
+/// Refuses what is out of its limits.
+pub fn check<T: Input>(input: &T) -> Result<(), Problem> {
+    let mut faults = Faults::default();
+    faults.limits(input);
+    input.check(&mut faults);
+    faults.into_problem().map_or(Ok(()), Err)
 }
 
 /// A body that must be an empty object.
@@ -244,7 +267,7 @@ mod tests {
 
     #[test]
     fn rules_are_their_patterns() {
-        for rule in [&PLAIN, &WORD] {
+        for rule in [&PLAIN, &WORD, &KEY, &CODE] {
             let schema = json!({"pattern": rule.pattern});
             for letter in ('\0'..='\u{ff}').chain(['\u{2028}', '\u{1f600}']) {
                 let text = format!("a{letter}b");

@@ -1,18 +1,20 @@
-//! What a restaurant does with an order: take it on, refuse it, have it ready.
+//! What a restaurant does with an order: take it on, refuse it, delay or change it, have it ready.
 
 use axum::response::Response;
 use garde::Validate;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tomato_shared::id::{OrderId, RestaurantId};
+use tomato_shared::event::RejectWhy;
+use tomato_shared::id::{ItemId, OrderId, RestaurantId};
 use tomato_shared::runtime::problem::Problem;
 use tomato_shared::time::DurationMs;
 
 use super::call::Call;
 use super::error;
-use super::input::Input;
+use super::input::{Faults, Input};
 use super::orders::visible;
-use crate::engine::command::Command;
+use super::quotes::{ItemInput, LINES_MAX, wanted};
+use crate::engine::command::{Command, OrderCommand};
 use crate::engine::model::By;
 
 /// What a restaurant says when it takes an order on.
@@ -30,19 +32,102 @@ impl Input for AcceptInput {}
 pub async fn accept(call: Call, input: AcceptInput) -> Result<Response, Problem> {
     let order_id = kitchen_order(&call).await?;
     let ready_in = DurationMs::from_mins(input.ready_in_min);
-    call.submit(Command::AcceptOrder { order_id, ready_in }).await
+    call.submit(Command::Order(order_id, OrderCommand::Accept(ready_in)))
+        .await
 }
 
+/// Why a restaurant does not take an order on.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct RejectInput {
+    /// In a word.
+    #[serde(default = "other")]
+    #[garde(skip)]
+    reason: RejectWhy,
+    /// What has run out: off the menu until tomorrow.
+    #[serde(default)]
+    #[garde(length(max = LINES_MAX))]
+    items_off: Vec<ItemId>,
+}
+
+const fn other() -> RejectWhy {
+    RejectWhy::Other
+}
+
+impl Input for RejectInput {}
+
 /// The restaurant does not take an order on.
-pub async fn reject(call: Call) -> Result<Response, Problem> {
+pub async fn reject(call: Call, input: RejectInput) -> Result<Response, Problem> {
     let id = kitchen_order(&call).await?;
-    call.submit(Command::RejectOrder(id)).await
+    let command = OrderCommand::Reject {
+        why: input.reason,
+        off: input.items_off,
+    };
+    call.submit(Command::Order(id, command)).await
+}
+
+/// The restaurant will be ready at another time than it said.
+pub async fn delay(call: Call, input: AcceptInput) -> Result<Response, Problem> {
+    let id = kitchen_order(&call).await?;
+    let ready_in = DurationMs::from_mins(input.ready_in_min);
+    call.submit(Command::Order(id, OrderCommand::Delay(ready_in))).await
+}
+
+/// What a restaurant would cook instead.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeInput {
+    /// Lines of which there would be fewer.
+    #[serde(default)]
+    #[garde(length(max = LINES_MAX), dive)]
+    lines: Vec<LineInput>,
+    /// What would take their place; not dearer than what it replaces.
+    #[serde(default)]
+    #[garde(length(max = LINES_MAX), dive)]
+    add: Vec<ItemInput>,
+}
+
+/// How many of a line.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct LineInput {
+    /// Its place in the order's lines, from 0.
+    #[garde(range(max = 1_000))]
+    line: usize,
+    /// How many; 0 for none.
+    #[garde(range(max = 99))]
+    quantity: u32,
+}
+
+impl LineInput {
+    /// As decisions want it.
+    pub const fn pair(&self) -> (usize, u32) {
+        (self.line, self.quantity)
+    }
+}
+
+impl Input for ChangeInput {
+    fn check(&self, faults: &mut Faults) {
+        if self.lines.is_empty() && self.add.is_empty() {
+            faults.add("/lines", "is empty, and so is add; say what changes");
+        }
+    }
+}
+
+/// The restaurant cannot cook all of it, and asks the customer.
+pub async fn propose(call: Call, input: ChangeInput) -> Result<Response, Problem> {
+    let id = kitchen_order(&call).await?;
+    let command = OrderCommand::ProposeChange {
+        lines: input.lines.iter().map(LineInput::pair).collect(),
+        add: wanted(input.add),
+    };
+    call.submit(Command::Order(id, command)).await
 }
 
 /// The restaurant has cooked.
 pub async fn ready(call: Call) -> Result<Response, Problem> {
     let id = kitchen_order(&call).await?;
-    call.submit(Command::MarkReady(id)).await
+    call.submit(Command::Order(id, OrderCommand::MarkReady)).await
 }
 
 /// The restaurant in the path: the caller's own, or any for an operator.

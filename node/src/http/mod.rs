@@ -8,7 +8,10 @@
 //! | [`auth`] [`idempotency`] [`trace`] | who calls; which call it repeats; which trace it belongs to |
 //! | [`input`] [`shape`] [`query`] [`cursor`] [`error`] | bodies and parameters read strictly; pages; problems |
 //! | [`openapi`] [`asyncapi`] [`docs`] | what the table says, and what is sent unasked, as documents; a page of it |
-//! | [`orders`] [`kitchen`] [`quotes`] [`restaurants`] [`drivers`] [`positions`] [`operators`] [`health`] | handlers |
+//! | [`orders`] [`feedback`] [`quotes`] [`restaurants`] | handlers for customers |
+//! | [`kitchen`] [`menus`] [`promotions`] | for restaurants, and those who write them |
+//! | [`drivers`] [`positions`] [`statements`] | for drivers |
+//! | [`desk`] [`operators`] [`health`] | for operators |
 //! | [`live`] | the WebSocket |
 //!
 //! Handlers know routes and JSON; they decide nothing. A command goes to the writer, whose answer is passed on byte for
@@ -18,25 +21,30 @@ pub mod asyncapi;
 pub mod auth;
 pub mod call;
 pub mod cursor;
+pub mod desk;
 pub mod docs;
 pub mod drivers;
 pub mod error;
+pub mod feedback;
 pub mod health;
 pub mod idempotency;
 pub mod input;
 pub mod kitchen;
 pub mod live;
+pub mod menus;
 pub mod openapi;
 pub mod operators;
 pub mod orders;
 pub mod origin;
 pub mod positions;
+pub mod promotions;
 pub mod query;
 pub mod quotes;
 pub mod rate;
 pub mod restaurants;
 pub mod shape;
 pub mod shed;
+pub mod statements;
 pub mod table;
 pub mod trace;
 

@@ -206,6 +206,11 @@ impl Shapes {
             Body::Empty => json!({"required": false, "content": {"application/json": {"schema": {
                 "type": "object", "additionalProperties": false,
             }}}}),
+            Body::Csv { limit } => json!({
+                "required": true,
+                "description": format!("At most {limit} bytes."),
+                "content": {"text/csv": {"schema": {"type": "string"}}},
+            }),
             Body::Json { limit, schema } => json!({
                 "required": true,
                 "description": format!("At most {limit} bytes."),
@@ -219,6 +224,9 @@ impl Shapes {
     fn parameters(&mut self, route: &Route) -> Vec<Value> {
         let mut all: Vec<Value> = path_names(route.path).map(|name| self.path_param(name)).collect();
         all.extend(route.params.iter().map(|param| self.param(param)));
+        if route.key != Key::None {
+            all.push(reference("parameters", "DeviceTime"));
+        }
         match route.key {
             Key::None => {}
             Key::Accepted => all.push(reference("parameters", "IdempotencyKey")),
@@ -343,6 +351,11 @@ fn parameters() -> Value {
     json!({
         "IdempotencyKey": key(false),
         "IdempotencyKeyRequired": key(true),
+        "DeviceTime": header(
+            "X-Device-Time", false,
+            "When it happened by the device's clock, where it was cut off and tells of it later; at most 7 days ago.",
+            json!({"type": "string", "format": "date-time"}),
+        ),
         // Any text is taken; what does not fit is replaced or left aside, never refused.
         "RequestId": header(
             "X-Request-ID", false, "Comes back with the answer where it is 1 to 128 of A-Z a-z 0-9 - _ . and :, else a new one.",
@@ -383,6 +396,8 @@ fn id(name: &str) -> fn(&mut SchemaGenerator) -> Schema {
         "del" => |generator| generator.subschema_for::<DeliveryId>(),
         "ofr" => |generator| generator.subschema_for::<OfferId>(),
         "rfd" => |generator| generator.subschema_for::<RefundId>(),
+        // A promotion's, as customers type it.
+        "code" => |_| schemars::json_schema!({"type": "string", "pattern": "^[A-Z0-9-]{1,40}$"}),
         _ => |generator| generator.subschema_for::<String>(),
     }
 }

@@ -8,18 +8,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tomato_shared::event::{Actor, Event, PaymentMethod};
 use tomato_shared::id::{OrderId, RestaurantId};
+use tomato_shared::money::Currency;
 use tomato_shared::order::OrderState;
 use tomato_shared::runtime::problem::Problem;
 use tomato_shared::time::UnixMs;
 
 use super::call::{Call, ok};
-use super::input::{AddressInput, Faults, Input, PLAIN, Page, TIP_MAX_MINOR};
+use super::input::{AddressInput, CODE, Faults, Input, PLAIN, Page, TIP_MAX_MINOR};
 use super::kitchen::own_restaurant;
 use super::query::fault;
-use super::quotes::{ItemInput, LINES_MAX, pairs};
+use super::quotes::{ItemInput, LINES_MAX, wanted};
 use super::{cursor, error};
-use crate::engine::command::{Command, PlaceOrder};
+use crate::engine::command::{Basket, Command, OrderCommand, PlaceOrder};
 use crate::engine::model::By;
+use crate::engine::order::late_fee;
 use crate::engine::view::{self, OrderView};
 use crate::feed::audience;
 use crate::store::reads::{self, OrderQuery, OrderRow, Scope};
@@ -31,7 +33,7 @@ const CARD_DEFAULT: &str = "card_ok";
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct PlaceInput {
-    /// A quote of this region; restaurant, items and tip are in it. 50 lines with long names fit.
+    /// A quote of this region; restaurant, items, time, promotion and tip are in it. 50 lines with long names fit.
     #[serde(default)]
     #[garde(length(chars, min = 1, max = 60_000))]
     quote: Option<String>,
@@ -49,6 +51,14 @@ pub struct PlaceInput {
     /// How it is paid.
     #[garde(dive)]
     payment: PaymentInput,
+    /// When; without it as soon as possible.
+    #[serde(default)]
+    #[garde(skip)]
+    deliver_at: Option<UnixMs>,
+    /// A promotion's code.
+    #[serde(default)]
+    #[garde(length(chars, min = 1, max = 40), pattern(CODE))]
+    promo_code: Option<String>,
     /// For the driver, in minor units.
     #[serde(default)]
     #[garde(range(min = 0, max = TIP_MAX_MINOR))]
@@ -75,6 +85,8 @@ impl Input for PlaceInput {
             faults.absent("/restaurant_id", self.restaurant_id.as_ref(), reason);
             faults.absent("/items", self.items.as_ref(), reason);
             faults.absent("/tip_minor", self.tip_minor.as_ref(), reason);
+            faults.absent("/deliver_at", self.deliver_at.as_ref(), reason);
+            faults.absent("/promo_code", self.promo_code.as_ref(), reason);
         } else if self.items.is_none() {
             faults.add("/items", "is missing; give items, or a quote");
         }
@@ -91,13 +103,17 @@ impl From<PlaceInput> for PlaceOrder {
             PaymentMethod::Cash => String::new(),
         };
         Self {
-            restaurant_id: input.restaurant_id,
-            items: pairs(input.items.as_deref().unwrap_or_default()),
+            basket: Basket {
+                restaurant_id: input.restaurant_id,
+                items: wanted(input.items.unwrap_or_default()),
+                deliver_to: input.deliver_to.into(),
+                deliver_at: input.deliver_at,
+                promo_code: input.promo_code,
+                tip_minor: input.tip_minor.unwrap_or(0),
+            },
             quote: input.quote,
-            deliver_to: input.deliver_to.into(),
             method: input.payment.method,
             card,
-            tip_minor: input.tip_minor.unwrap_or(0),
         }
     }
 }
@@ -127,7 +143,28 @@ struct Named {
 /// Gives an order up.
 pub async fn cancel(call: Call) -> Result<Response, Problem> {
     let id = call.id("ord")?;
-    call.submit(Command::CancelOrder(id)).await
+    call.submit(Command::Order(id, OrderCommand::Cancel)).await
+}
+
+/// What giving an order up would cost now.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Cancellation {
+    /// Whether the customer can still give it up.
+    allowed: bool,
+    /// What would be kept of the money, in minor units.
+    fee_minor: i64,
+    currency: Currency,
+}
+
+/// What giving an order up would cost now; asked before it is done.
+pub async fn cancellation(call: Call) -> Result<Response, Problem> {
+    let (row, _) = visible(&call).await?;
+    let fee_minor = late_fee(&call.app.policy, &row.order, call.app.clock.now());
+    ok(&Cancellation {
+        allowed: fee_minor.is_some(),
+        fee_minor: fee_minor.unwrap_or(0),
+        currency: row.order.price.currency,
+    })
 }
 
 /// One order, for its customer, its restaurant, its driver and operators.
@@ -146,6 +183,9 @@ pub struct EventView {
     kind: &'static str,
     /// When.
     at: UnixMs,
+    /// When it happened by the clock of a device that told of it later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_at: Option<UnixMs>,
     /// Whose doing it was.
     by: Actor,
     /// What the event says; see the event of that type in /asyncapi.json.
@@ -171,6 +211,7 @@ pub async fn events(call: Call) -> Result<Response, Problem> {
                 version: about.version,
                 kind: envelope.event.name(),
                 at: envelope.at,
+                device_at: envelope.device_at,
                 by: envelope.by,
                 data: event_data(&envelope.event)?,
             });
@@ -184,6 +225,13 @@ pub async fn events(call: Call) -> Result<Response, Problem> {
 #[schemars(rename = "{T}List")]
 pub struct List<T> {
     data: Vec<T>,
+}
+
+impl<T> List<T> {
+    /// All of it.
+    pub const fn of(data: Vec<T>) -> Self {
+        Self { data }
+    }
 }
 
 /// A customer's own orders, or all of them for an operator, newest first.

@@ -45,6 +45,18 @@ params! {
     LAT "lat" required {"type": "number", "minimum": -90, "maximum": 90};
     /// Degrees east.
     LNG "lng" required {"type": "number", "minimum": -180, "maximum": 180};
+    /// Degrees north; with `lng`.
+    NEAR_LAT "lat" optional {"type": "number", "minimum": -90, "maximum": 90};
+    /// Degrees east; with `lat`.
+    NEAR_LNG "lng" optional {"type": "number", "minimum": -180, "maximum": 180};
+    /// Words that the restaurant's name has, or an item's.
+    WORDS "q" optional {"type": "string", "minLength": 1, "maxLength": 100};
+    /// Only those that take orders now.
+    OPEN "open" optional {"type": "boolean", "default": false};
+    /// From this moment on, RFC 3339.
+    FROM "from" optional {"type": "string", "format": "date-time"};
+    /// Until before this moment, RFC 3339.
+    TO "to" optional {"type": "string", "format": "date-time"};
     /// Rows of a page.
     LIMIT "limit" optional {
         "type": "integer", "minimum": 1, "maximum": cursor::LIMIT_MAX, "default": cursor::LIMIT_DEFAULT
@@ -110,6 +122,15 @@ impl Query {
             let name = if (-90.0..=90.0).contains(&lat) { "lng" } else { "lat" };
             fault(name, &reason.to_string())
         })
+    }
+
+    /// The place in `lat` and `lng`, if either is there.
+    pub fn place_if_given(&self) -> Result<Option<LatLng>, Problem> {
+        if self.text("lat").is_some() || self.text("lng").is_some() {
+            self.place().map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// How many rows a page may have.

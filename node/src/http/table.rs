@@ -20,21 +20,34 @@ use tomato_shared::runtime::jwt::Role;
 use tomato_shared::runtime::problem::Problem;
 
 use super::call::Call;
+use super::desk::{AssignInput, Board, DeedView, PauseInput, RefundInput};
 use super::docs::{Html, Script, Style};
-use super::drivers::{CompleteInput, DriverInput, FailInput, Me, StatusInput};
+use super::drivers::{CompleteInput, DepositInput, DriverInput, FailInput, Me, PlanInput, StatusInput};
+use super::feedback::{RatingInput, Receipt, TipInput, Tracking};
 use super::health::{Health, Jwks, Version};
 use super::input::{Input, Page};
-use super::kitchen::AcceptInput;
+use super::kitchen::{AcceptInput, ChangeInput, RejectInput};
+use super::menus::{
+    CsvText, HoursInput, ItemStatusInput, KitchenStatusInput, MenuExport, MenuInput, RestaurantInput, SuspensionInput,
+};
 use super::openapi::Document;
 use super::operators::Overview;
-use super::orders::{EventView, List, PlaceInput};
+use super::orders::{Cancellation, EventView, List, PlaceInput};
 use super::positions::{FixesInput, LocationInput, Updated};
-use super::query::{ACCESS_TOKEN, AFTER_SEQ, AFTER_VERSION, CURSOR, IF_MATCH, LAT, LIMIT, LNG, STATE, VERBOSE};
-use super::quotes::QuoteInput;
-use super::restaurants::{Located, Nearby, OpenInput, RestaurantInput};
-use super::{
-    asyncapi, docs, drivers, health, kitchen, live, openapi, operators, orders, positions, quotes, restaurants,
+use super::promotions::PromotionInput;
+use super::query::{
+    ACCESS_TOKEN, AFTER_SEQ, AFTER_VERSION, CURSOR, FROM, IF_MATCH, LAT, LIMIT, LNG, NEAR_LAT, NEAR_LNG, OPEN, STATE,
+    TO, VERBOSE, WORDS,
 };
+use super::quotes::QuoteInput;
+use super::restaurants::{Located, Nearby};
+use super::statements::{Shifts, StatementView};
+use super::{
+    asyncapi, desk, docs, drivers, feedback, health, kitchen, live, menus, openapi, operators, orders, positions,
+    promotions, quotes, restaurants, statements,
+};
+use crate::engine::city::RegionStatus;
+use crate::engine::model::Promotion;
 use crate::engine::quote::QuoteView;
 use crate::engine::view::{DriverView, OrderView, RestaurantView};
 
@@ -103,6 +116,11 @@ pub enum Body {
     Ignored,
     /// Nothing, or an empty object.
     Empty,
+    /// A table of comma-separated values.
+    Csv {
+        /// Largest body in bytes.
+        limit: usize,
+    },
     /// JSON of this shape.
     Json {
         /// Largest body in bytes.
@@ -199,6 +217,7 @@ const CUSTOMER: Access = Access::Roles(&[Role::Customer]);
 const DRIVER: Access = Access::Roles(&[Role::Driver]);
 const OPERATOR: Access = Access::Roles(&[Role::Operator]);
 const CUSTOMER_OPERATOR: Access = Access::Roles(&[Role::Customer, Role::Operator]);
+const CUSTOMER_RESTAURANT_OPERATOR: Access = Access::Roles(&[Role::Customer, Role::Restaurant, Role::Operator]);
 const RESTAURANT_OPERATOR: Access = Access::Roles(&[Role::Restaurant, Role::Operator]);
 const DRIVER_OPERATOR: Access = Access::Roles(&[Role::Driver, Role::Operator]);
 const EVERYBODY: &[Role] = &[Role::Customer, Role::Restaurant, Role::Driver, Role::Operator];
@@ -215,6 +234,12 @@ macro_rules! route {
      $summary:literal: {} => $($status:literal $answer:ty),+) => {
         route!(@ $method $path $class $access, $key, $handler, $handler, $summary, [], Body::Empty,
             [$($status $answer),+])
+    };
+    // Commands with a table.
+    ($method:ident $path:literal $class:ident $access:expr, $key:ident, $handler:path,
+     $summary:literal: [$($param:expr),*] csv => $($status:literal $answer:ty),+) => {
+        route!(@ $method $path $class $access, $key, $handler, $handler, $summary, [$($param),*],
+            Body::Csv { limit: MENU_BODY_MAX }, [$($status $answer),+])
     };
     // Commands with a body, which the handler is given ready.
     ($method:ident $path:literal $class:ident $access:expr, $key:ident, $handler:path,
@@ -262,19 +287,40 @@ pub static ROUTES: &[Route] = &[
     route!(Get "/asyncapi.json" P3 ANYBODY, asyncapi::read, "What is sent on NATS and WebSockets": [] => 200 Document),
     route!(Get "/v1/locate" P3 ANYBODY, restaurants::locate, "Who serves a place": [LAT, LNG] => 200 Located),
     route!(Get "/v1/restaurants" P3 ANYBODY, restaurants::list,
-        "Restaurants that deliver to a place, nearest first": [LAT, LNG, LIMIT, CURSOR] => 200 Page<Nearby>),
+        "Restaurants that deliver to a place, nearest first; without a place all of them":
+        [NEAR_LAT, NEAR_LNG, WORDS, OPEN, LIMIT, CURSOR] => 200 Page<Nearby>),
     route!(Get "/v1/restaurants/{rst}" P3 ANYBODY, restaurants::read,
         "A restaurant with its menu": [] => 200 RestaurantView),
-    route!(Put "/v1/restaurants/{rst}" P3 OPERATOR, Accepted, restaurants::write,
+    route!(Put "/v1/restaurants/{rst}" P3 OPERATOR, Accepted, menus::write,
         "Write a restaurant and its menu as a whole": [IF_MATCH] RestaurantInput => 200 RestaurantView),
-    route!(Put "/v1/restaurants/{rst}/open" P1 RESTAURANT_OPERATOR, Accepted, restaurants::open,
-        "Open or close a restaurant": OpenInput => 200 RestaurantView),
+    route!(Get "/v1/restaurants/{rst}/menu" P3 RESTAURANT_OPERATOR, menus::read_menu,
+        "A menu as it can be written again": [] => 200 MenuExport),
+    route!(Put "/v1/restaurants/{rst}/menu" P3 RESTAURANT_OPERATOR, Accepted, menus::write_menu,
+        "Write a menu as a whole": [IF_MATCH] MenuInput => 200 RestaurantView),
+    route!(Get "/v1/restaurants/{rst}/menu.csv" P3 RESTAURANT_OPERATOR, menus::read_csv,
+        "A menu as a table that can be written again": [] => 200 CsvText),
+    route!(Put "/v1/restaurants/{rst}/menu.csv" P3 RESTAURANT_OPERATOR, Accepted, menus::write_csv,
+        "Write a menu from a table": [IF_MATCH] csv => 200 RestaurantView),
+    route!(Put "/v1/restaurants/{rst}/hours" P3 RESTAURANT_OPERATOR, Accepted, menus::write_hours,
+        "Write opening hours": [IF_MATCH] HoursInput => 200 RestaurantView),
+    route!(Put "/v1/restaurants/{rst}/status" P1 RESTAURANT_OPERATOR, Accepted, menus::status,
+        "Open, close or pause a restaurant, or say that it is busy": KitchenStatusInput => 200 RestaurantView),
+    route!(Put "/v1/restaurants/{rst}/suspension" P1 OPERATOR, Accepted, menus::suspend,
+        "Close a restaurant whatever it says itself": SuspensionInput => 200 RestaurantView),
+    route!(Put "/v1/restaurants/{rst}/items/{itm}" P1 RESTAURANT_OPERATOR, Accepted, menus::item_status,
+        "Take an item off or put it on again": ItemStatusInput => 200 RestaurantView),
+    route!(Get "/v1/restaurants/{rst}/statement" P3 RESTAURANT_OPERATOR, statements::of_restaurant,
+        "What a restaurant has earned": [FROM, TO] => 200 StatementView),
     route!(Get "/v1/restaurants/{rst}/orders" P1 RESTAURANT_OPERATOR, orders::of_restaurant,
         "Orders of a restaurant, newest first": [STATE, LIMIT, CURSOR] => 200 Page<OrderView>),
     route!(Post "/v1/restaurants/{rst}/orders/{ord}/accept" P0 RESTAURANT_OPERATOR, Accepted, kitchen::accept,
         "Take an order on": AcceptInput => 200 OrderView),
     route!(Post "/v1/restaurants/{rst}/orders/{ord}/reject" P0 RESTAURANT_OPERATOR, Accepted, kitchen::reject,
-        "Do not take an order on": {} => 200 OrderView),
+        "Do not take an order on": RejectInput => 200 OrderView),
+    route!(Post "/v1/restaurants/{rst}/orders/{ord}/delay" P0 RESTAURANT_OPERATOR, Accepted, kitchen::delay,
+        "Ready at another time than was said": AcceptInput => 200 OrderView),
+    route!(Post "/v1/restaurants/{rst}/orders/{ord}/changes" P0 RESTAURANT_OPERATOR, Accepted, kitchen::propose,
+        "Ask the customer for something else instead": ChangeInput => 200 OrderView),
     route!(Post "/v1/restaurants/{rst}/orders/{ord}/ready" P0 RESTAURANT_OPERATOR, Accepted, kitchen::ready,
         "An order is cooked": {} => 200 OrderView),
     route!(Post "/v1/quotes" P2 CUSTOMER, None, quotes::make,
@@ -285,16 +331,51 @@ pub static ROUTES: &[Route] = &[
     route!(Get "/v1/orders/{ord}" P1 Access::Roles(EVERYBODY), orders::read, "An order": [] => 200 OrderView),
     route!(Get "/v1/orders/{ord}/events" P1 Access::Roles(EVERYBODY), orders::events,
         "What happened to an order": [AFTER_VERSION] => 200 List<EventView>),
-    route!(Post "/v1/orders/{ord}/cancel" P0 CUSTOMER_OPERATOR, Accepted, orders::cancel,
+    route!(Post "/v1/orders/{ord}/cancel" P0 CUSTOMER_RESTAURANT_OPERATOR, Accepted, orders::cancel,
         "Give an order up": {} => 200 OrderView),
+    route!(Get "/v1/orders/{ord}/cancellation" P1 CUSTOMER_OPERATOR, orders::cancellation,
+        "What giving an order up would cost now": [] => 200 Cancellation),
+    route!(Post "/v1/orders/{ord}/change/accept" P0 CUSTOMER_OPERATOR, Accepted, feedback::agree,
+        "Agree to a proposed change": {} => 200 OrderView),
+    route!(Post "/v1/orders/{ord}/change/decline" P0 CUSTOMER_OPERATOR, Accepted, feedback::disagree,
+        "Do not agree to a proposed change": {} => 200 OrderView),
+    route!(Get "/v1/orders/{ord}/tracking" P1 Access::Roles(EVERYBODY), feedback::track,
+        "Where an order is": [] => 200 Tracking),
+    route!(Post "/v1/orders/{ord}/rating" P3 CUSTOMER, Accepted, feedback::rate,
+        "Rate a delivered order": RatingInput => 200 OrderView),
+    route!(Post "/v1/orders/{ord}/tip" P2 CUSTOMER, Accepted, feedback::tip,
+        "Give the driver something more": TipInput => 200 OrderView),
+    route!(Get "/v1/orders/{ord}/receipt" P3 CUSTOMER_OPERATOR, feedback::receipt,
+        "What was ordered, paid and given back": [] => 200 Receipt),
+    route!(Post "/v1/orders/{ord}/assign" P0 OPERATOR, Accepted, desk::assign,
+        "Give a delivery to a driver": AssignInput => 200 OrderView),
+    route!(Post "/v1/orders/{ord}/unassign" P0 OPERATOR, Accepted, desk::unassign,
+        "Take a delivery from its driver": {} => 200 OrderView),
+    route!(Post "/v1/orders/{ord}/refunds" P0 OPERATOR, Accepted, desk::refund,
+        "Send money of an order back that is over": RefundInput => 200 OrderView),
+    route!(Get "/v1/promotions" P3 OPERATOR, promotions::list, "Every promotion": [] => 200 List<Promotion>),
+    route!(Put "/v1/promotions/{code}" P3 OPERATOR, Accepted, promotions::write,
+        "Write a promotion": [IF_MATCH] PromotionInput => 200 Promotion),
     route!(Get "/v1/drivers" P3 OPERATOR, drivers::list, "All drivers, by id": [LIMIT, CURSOR] => 200 Page<DriverView>),
     route!(Get "/v1/drivers/me" P1 DRIVER, drivers::me, "The caller with their offers and delivery": [] => 200 Me),
     route!(Put "/v1/drivers/me/status" P0 DRIVER, Accepted, drivers::status,
         "Sign on or off": StatusInput => 200 DriverView),
+    route!(Get "/v1/drivers/me/shifts" P3 DRIVER, statements::shifts,
+        "The caller's times of work": [] => 200 Shifts),
+    route!(Get "/v1/drivers/me/statement" P3 DRIVER, statements::of_me,
+        "The caller's earnings and cash": [FROM, TO] => 200 StatementView),
     route!(Post "/v1/drivers/me/locations" P1 DRIVER, None, positions::locations,
         "Where the caller was, oldest first": FixesInput => 204 ()),
     route!(Put "/v1/drivers/{drv}" P3 OPERATOR, Accepted, drivers::write,
         "Write a driver": DriverInput => 200 DriverView),
+    route!(Put "/v1/drivers/{drv}/status" P1 OPERATOR, Accepted, drivers::status_of,
+        "Sign a driver on or off": StatusInput => 200 DriverView),
+    route!(Put "/v1/drivers/{drv}/shifts" P3 OPERATOR, Accepted, drivers::plan,
+        "Plan a driver's shifts": PlanInput => 200 DriverView),
+    route!(Get "/v1/drivers/{drv}/statement" P3 OPERATOR, statements::of_driver,
+        "A driver's earnings and cash": [FROM, TO] => 200 StatementView),
+    route!(Post "/v1/drivers/{drv}/cash-deposits" P0 OPERATOR, Accepted, drivers::deposit,
+        "Take in cash from a driver": DepositInput => 200 DriverView),
     route!(Post "/v1/drivers/{drv}/location" P1 DRIVER_OPERATOR, None, positions::location,
         "Where a driver is now": LocationInput => 200 Updated),
     route!(Post "/v1/offers/{ofr}/accept" P0 DRIVER, Accepted, drivers::accept, "Take an offer": {} => 200 OrderView),
@@ -308,9 +389,17 @@ pub static ROUTES: &[Route] = &[
         "Handed over": CompleteInput => 200 OrderView),
     route!(Post "/v1/deliveries/{del}/fail" P0 DRIVER, Accepted, drivers::fail,
         "Could not be handed over": FailInput => 200 OrderView),
+    route!(Post "/v1/deliveries/{del}/return" P0 Access::Roles(&[Role::Restaurant, Role::Driver, Role::Operator]), Accepted,
+        drivers::bring_back, "Brought back to the restaurant": {} => 200 OrderView),
     route!(Post "/v1/deliveries/{del}/cancel" P0 DRIVER, Accepted, drivers::give_back,
         "Given back before pickup": {} => 200 OrderView),
     route!(Get "/v1/overview" P4 OPERATOR, operators::overview, "The region in numbers": [] => 200 Overview),
+    route!(Get "/v1/dispatch" P1 OPERATOR, desk::board, "Who waits for whom": [] => 200 Board),
+    route!(Get "/v1/region" P3 ANYBODY, desk::region, "Whether the region takes orders": [] => 200 RegionStatus),
+    route!(Put "/v1/region" P0 OPERATOR, Accepted, desk::pause,
+        "Stop or resume the taking of orders": PauseInput => 200 RegionStatus),
+    route!(Get "/v1/audit" P3 OPERATOR, desk::audit,
+        "Every act of an operator, newest first": [LIMIT, CURSOR] => 200 Page<DeedView>),
     route!(Get "/v1/live" P1 Access::Socket(EVERYBODY), live::open,
         "Messages as they happen, by WebSocket": [AFTER_SEQ, ACCESS_TOKEN] => 101 ()),
 ];

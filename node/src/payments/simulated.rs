@@ -16,7 +16,7 @@ use tomato_shared::time::{DurationMs, UnixMs};
 use super::NoAnswer;
 use crate::clock::Clock;
 use crate::engine::command::PaymentOutcome;
-use crate::engine::payment::{Task, TaskKind};
+use crate::engine::task::{Task, TaskKind};
 
 /// How long `card_slow` takes.
 const SLOW: DurationMs = DurationMs::from_secs(10);
@@ -51,6 +51,10 @@ impl Simulated {
             TaskKind::Capture => Ok(PaymentOutcome::Captured),
             TaskKind::Void => Ok(PaymentOutcome::Voided),
             TaskKind::Refund => Ok(PaymentOutcome::Refunded),
+            TaskKind::Tip if task.card == "card_declined" => Ok(PaymentOutcome::TipDeclined {
+                code: task.card.clone(),
+            }),
+            TaskKind::Tip => Ok(PaymentOutcome::TipTaken),
         }
     }
 

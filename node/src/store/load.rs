@@ -7,10 +7,13 @@ use tomato_shared::order::OrderState;
 use tomato_shared::time::UnixMs;
 
 use super::StoreError;
-use crate::engine::city::City;
-use crate::engine::draft::Changes;
-use crate::engine::model::{Driver, Order, Reservation, ReservationKey, ReservationState, Restaurant, Stock};
-use crate::engine::payment::Task;
+use super::extras::REGION_STATUS;
+use crate::engine::city::{City, Stars};
+use crate::engine::draft::{Changes, Rated};
+use crate::engine::model::{
+    Driver, Order, Promotion, Reservation, ReservationKey, ReservationState, Restaurant, Stock,
+};
+use crate::engine::task::Task;
 use crate::engine::timer::TimerKey;
 
 /// Both go by the index of open orders, so that a start does not look at those that are over.
@@ -51,7 +54,9 @@ pub fn load(connection: &Connection, now: UnixMs) -> Result<Loaded, StoreError> 
         changes.orders.insert(order.id, order);
         Ok(())
     })?;
+    load_returning(connection, &mut changes)?;
     load_stock(connection, &mut changes)?;
+    load_beside(connection, &mut changes)?;
     load_timers(connection, &mut changes)?;
     if changes
         .orders
@@ -68,6 +73,67 @@ pub fn load(connection: &Connection, now: UnixMs) -> Result<Loaded, StoreError> 
         head_seq,
         head_at,
         tasks: tasks(connection, crate::tasks::QUEUE_MAX)?,
+    })
+}
+
+/// Orders that are over and whose food is still with their driver.
+fn load_returning(connection: &Connection, changes: &mut Changes) -> Result<(), StoreError> {
+    let bound: Vec<OrderId> = changes
+        .drivers
+        .values()
+        .filter_map(|driver| driver.delivering)
+        .collect();
+    for id in bound {
+        if !changes.orders.contains_key(&id)
+            && let Some(row) = order(connection, id)?
+        {
+            changes.orders.insert(id, row);
+        }
+    }
+    Ok(())
+}
+
+/// Promotions and their uses, stars, the region's own status.
+fn load_beside(connection: &Connection, changes: &mut Changes) -> Result<(), StoreError> {
+    each(connection, "promotions", "SELECT doc FROM promotions", |row| {
+        let promotion: Promotion = doc("promotions", row, 0)?;
+        changes.promotions.insert(promotion.code.clone(), promotion.into());
+        Ok(())
+    })?;
+    let sql = "SELECT code, customer_id, uses FROM promo_uses WHERE uses > 0";
+    each(connection, "promo_uses", sql, |row| {
+        changes.promo_uses.insert((cell(row, 0)?, id(row, 1)?), cell(row, 2)?);
+        Ok(())
+    })?;
+    each(
+        connection,
+        "stars",
+        "SELECT kind, subject, sum, count FROM stars",
+        |row| {
+            let kind: i64 = cell(row, 0)?;
+            let whom = match kind {
+                1 => Rated::Restaurant(id(row, 1)?),
+                2 => Rated::Driver(id(row, 1)?),
+                _ => {
+                    return Err(StoreError::Corrupt {
+                        table: "stars",
+                        reason: format!("kind {kind}"),
+                    });
+                }
+            };
+            let (sum, count): (i64, i64) = (cell(row, 2)?, cell(row, 3)?);
+            let stars = Stars {
+                sum: sum.unsigned_abs(),
+                count: count.unsigned_abs(),
+            };
+            changes.stars.insert(whom, stars);
+            Ok(())
+        },
+    )?;
+    let sql = format!("SELECT value FROM meta WHERE key = '{REGION_STATUS}'");
+    each(connection, "meta", &sql, |row| {
+        changes.region = Some(doc("meta", row, 0)?);
+        Ok(())
     })
 }
 
@@ -151,7 +217,7 @@ fn load_timers(connection: &Connection, changes: &mut Changes) -> Result<(), Sto
         "SELECT kind, subject, due_at FROM timers",
         |row| {
             let kind: i64 = cell(row, 0)?;
-            let key = TimerKey::from_stored(kind, id(row, 1)?).ok_or_else(|| StoreError::Corrupt {
+            let key = TimerKey::from_stored(kind, cell(row, 1)?).ok_or_else(|| StoreError::Corrupt {
                 table: "timers",
                 reason: format!("kind {kind}"),
             })?;

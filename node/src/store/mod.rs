@@ -3,9 +3,11 @@
 //! | module | does |
 //! |---|---|
 //! | [`mod@write`] | the rows and outbox entries of a decision, inside the writer's transaction |
+//! | [`extras`] | the rows beside the orders: books, promotions, stars, audit log |
 //! | [`load`] | what a start needs in memory |
 //! | [`pool`] [`reads`] | read-only connections, and what they are asked |
 
+pub mod extras;
 pub mod load;
 pub mod meta;
 pub mod outbox;

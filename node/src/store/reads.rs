@@ -6,11 +6,16 @@ use tomato_shared::event::{self, Decoded, Envelope};
 use tomato_shared::id::{DriverId, Id, ItemId, Kind, OrderId, RestaurantId};
 use tomato_shared::time::UnixMs;
 
+mod beside;
 mod orders;
 mod totals;
 
 use super::StoreError;
 use crate::engine::model::{Driver, Order, Stock};
+pub use beside::{
+    DRIVERS_MAX, DeedRow, ENTRIES_MAX, EntryRow, SHIFTS_MAX, Statement as AccountStatement, StatementQuery, deeds,
+    drivers_online, shifts, stars_of, statement,
+};
 pub use orders::{OrderQuery, SNAPSHOT_MAX, Scope, Snapshot, orders, snapshot};
 pub use totals::totals;
 

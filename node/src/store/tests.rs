@@ -13,7 +13,7 @@ use tomato_shared::time::UnixMs;
 use super::*;
 use crate::engine::draft::Changes;
 use crate::engine::model::By;
-use crate::engine::payment::TaskKey;
+use crate::engine::task::TaskKey;
 use crate::engine::tests::walk::{Walk, assert_same_city};
 use crate::store::write::Stamp;
 
@@ -171,7 +171,7 @@ fn row_that_cannot_be_read_is_named() {
             format!("INSERT INTO restaurants VALUES ({id}, 'n', 'no JSON')"),
         ),
         ("drivers", format!("INSERT INTO drivers VALUES ({id}, 1, '[]')")),
-        ("tasks", format!("INSERT INTO tasks VALUES (1, {id}, '{{}}')")),
+        ("tasks", format!("INSERT INTO tasks VALUES (1, {id}, 0, '{{}}')")),
         ("timers", format!("INSERT INTO timers VALUES (99, {id}, 1)")),
     ] {
         let directory = TempDir::new().unwrap();
@@ -232,6 +232,7 @@ fn sink(store: Rc<RefCell<Store>>) -> impl FnMut(&Changes, By, UnixMs) {
             head_seq,
             at,
             by,
+            device_at: None,
             trace: None,
         };
         let envelopes = write::write(&store.borrow().connection, changes, &stamp).unwrap();
@@ -251,9 +252,10 @@ fn compare(connection: &Connection, walk: &mut Walk, seed: u64) {
         dispatch_at: Some(round),
         ..Changes::default()
     });
-    let key = |task: &crate::engine::payment::Task| TaskKey {
+    let key = |task: &crate::engine::task::Task| TaskKey {
         kind: task.kind,
         order_id: task.order_id,
+        nth: task.nth,
     };
     let tasks: BTreeMap<_, _> = loaded.tasks.iter().map(|task| (key(task), task.clone())).collect();
     assert_eq!(tasks, walk.world.disk.tasks, "seed {seed}");

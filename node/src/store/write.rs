@@ -2,9 +2,10 @@
 
 use rusqlite::{Connection, params};
 use tomato_shared::cell::RegionId;
-use tomato_shared::event::{ENVELOPE_VERSION, Envelope, OrderRef};
+use tomato_shared::event::{ENVELOPE_VERSION, Envelope, Event, OrderRef};
 use tomato_shared::time::UnixMs;
 
+use super::extras;
 use crate::engine::draft::{Changes, NewEvent};
 use crate::engine::model::{By, Driver, Order, Restaurant};
 
@@ -21,6 +22,8 @@ pub struct Stamp<'a> {
     pub at: UnixMs,
     /// Who asked.
     pub by: By,
+    /// When it happened by the clock of a device that was cut off.
+    pub device_at: Option<UnixMs>,
     /// W3C trace context.
     pub trace: Option<&'a str>,
 }
@@ -51,13 +54,14 @@ pub fn write(connection: &Connection, changes: &Changes, stamp: &Stamp<'_>) -> R
     put_reservations(connection, changes)?;
     put_timers(connection, changes)?;
     put_tasks(connection, changes, stamp.trace)?;
+    extras::put(connection, changes)?;
     (1u64..)
         .zip(&changes.events)
         .map(|(nth, event)| put_event(connection, event, stamp, stamp.head_seq + nth))
         .collect()
 }
 
-fn json<T: serde::Serialize>(row: &T) -> Result<String, WriteError> {
+pub(super) fn json<T: serde::Serialize>(row: &T) -> Result<String, WriteError> {
     serde_json::to_string(row).map_err(|error| WriteError::Encode(error.to_string()))
 }
 
@@ -137,36 +141,32 @@ fn put_timers(connection: &Connection, changes: &Changes) -> Result<(), WriteErr
     for (key, due_at) in &changes.timers {
         let (kind, subject) = key.to_stored();
         match due_at {
-            Some(at) => connection
-                .prepare_cached(put)?
-                .execute(params![kind, subject.bytes(), at.0])?,
-            None => connection
-                .prepare_cached(drop)?
-                .execute(params![kind, subject.bytes()])?,
+            Some(at) => connection.prepare_cached(put)?.execute(params![kind, subject, at.0])?,
+            None => connection.prepare_cached(drop)?.execute(params![kind, subject])?,
         };
     }
     Ok(())
 }
 
 fn put_tasks(connection: &Connection, changes: &Changes, trace: Option<&str>) -> Result<(), WriteError> {
-    let put = "INSERT INTO tasks (kind, subject, doc) VALUES (?1, ?2, ?3)
-               ON CONFLICT (kind, subject) DO UPDATE SET doc = ?3";
-    let drop = "DELETE FROM tasks WHERE kind = ?1 AND subject = ?2";
+    let put = "INSERT INTO tasks (kind, subject, nth, doc) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT (kind, subject, nth) DO UPDATE SET doc = ?4";
+    let drop = "DELETE FROM tasks WHERE kind = ?1 AND subject = ?2 AND nth = ?3";
     for (key, task) in &changes.tasks {
         let (kind, subject) = (key.kind.to_stored(), key.order_id);
         match task {
             Some(task) => {
-                let task = crate::engine::payment::Task {
+                let task = crate::engine::task::Task {
                     trace: trace.map(str::to_owned),
                     ..task.clone()
                 };
                 connection
                     .prepare_cached(put)?
-                    .execute(params![kind, subject.bytes(), json(&task)?])?
+                    .execute(params![kind, subject.bytes(), key.nth, json(&task)?])?
             }
             None => connection
                 .prepare_cached(drop)?
-                .execute(params![kind, subject.bytes()])?,
+                .execute(params![kind, subject.bytes(), key.nth])?,
         };
     }
     Ok(())
@@ -179,7 +179,7 @@ fn put_event(connection: &Connection, new: &NewEvent, stamp: &Stamp<'_>, seq: u6
         incarnation: stamp.incarnation,
         seq,
         at: stamp.at,
-        device_at: None,
+        device_at: stamp.device_at,
         order: new.order.map(|(id, version)| OrderRef { id, version }),
         by: stamp.by.actor(),
         trace: stamp.trace.map(str::to_owned),
@@ -195,5 +195,8 @@ fn put_event(connection: &Connection, new: &NewEvent, stamp: &Stamp<'_>, seq: u6
         envelope.order.map(|order| order.version),
         payload,
     ])?;
+    if let Event::LedgerPosted { cause, entries, .. } = &envelope.event {
+        extras::post(connection, &envelope, *cause, entries)?;
+    }
     Ok(envelope)
 }

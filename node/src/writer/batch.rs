@@ -6,21 +6,21 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 use tomato_shared::event::Envelope;
-use tomato_shared::id::{DriverId, OrderId};
+use tomato_shared::id::{DriverId, OrderId, UserId};
 use tomato_shared::rejection::Rejection;
 use tomato_shared::time::DurationMs;
 
-use super::{Failure, Held, IdempotencyKey, Response, Submission, Tick, WriterStopped};
+use super::{Context, Failure, Held, IdempotencyKey, Response, Submission, Tick, WriterStopped};
 use crate::engine::city::City;
 use crate::engine::command::Command;
 use crate::engine::draft::Changes;
 use crate::engine::model::{By, Order};
-use crate::engine::payment::Task;
 use crate::engine::policy::Policy;
-use crate::engine::{self, Decision};
+use crate::engine::task::Task;
+use crate::engine::{self, Decision, deed};
 use crate::feed::Committed;
 use crate::store::write::{self, Stamp, WriteError};
-use crate::store::{StoreError, load};
+use crate::store::{StoreError, extras, load};
 
 /// When a deadline whose command could not be written is tried again.
 const TIMER_PAUSE: DurationMs = DurationMs::from_mins(1);
@@ -55,19 +55,27 @@ enum Fault {
     Disk(WriterStopped),
 }
 
+impl From<WriteError> for Fault {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Sqlite(error) => fault("writing a decision", &error),
+            WriteError::Encode(reason) => Self::Command(reason),
+        }
+    }
+}
+
 impl Batch<'_> {
     /// Decides and writes one submission.
     pub(super) fn submission(&mut self, submission: Submission) -> Result<(), WriterStopped> {
         let Submission {
             by,
             command,
-            key,
-            trace,
+            context,
             reply,
         } = submission;
-        let result = match self.stored_answer(key) {
+        let result = match self.stored_answer(context.key) {
             Ok(Some(result)) => result,
-            Ok(None) => self.command(by, &command, key, trace.as_deref())?,
+            Ok(None) => self.command(by, &command, &context)?,
             Err(error) => return Err(stopped("reading an answer", &error)),
         };
         self.news.held.push(Held { reply, result });
@@ -76,7 +84,7 @@ impl Batch<'_> {
 
     /// Decides and writes one command that the region itself gives.
     pub(super) fn own(&mut self, command: &Command) -> Result<(), WriterStopped> {
-        let Err(failure) = self.command(By::System, command, None, None)? else {
+        let Err(failure) = self.command(By::System, command, &Context::default())? else {
             return Ok(());
         };
         tracing::warn!(?command, ?failure, "own command not carried out");
@@ -91,7 +99,7 @@ impl Batch<'_> {
             }
             _ => changes.dispatch_at = Some(Some(self.tick.now + self.policy.dispatch.retry)),
         }
-        match self.write(&changes, By::System, None) {
+        match self.write(&changes, By::System, &Context::default()) {
             Ok(_) => {
                 self.city.apply(&changes);
                 Ok(())
@@ -108,8 +116,7 @@ impl Batch<'_> {
         &mut self,
         by: By,
         command: &Command,
-        key: Option<IdempotencyKey>,
-        trace: Option<&str>,
+        context: &Context,
     ) -> Result<Result<Response, Failure>, WriterStopped> {
         let visitor = match self.fetch(command)? {
             Ok(visitor) => visitor,
@@ -127,7 +134,7 @@ impl Batch<'_> {
             },
             Err(refusal) => Err(Failure::Refused(refusal)),
         };
-        let result = self.commit_one(by, &changes, key, trace, result)?;
+        let result = self.commit_one(by, command, &changes, context, result)?;
         if let Some(id) = visitor {
             self.city.forget_final(id);
         }
@@ -138,9 +145,9 @@ impl Batch<'_> {
     fn commit_one(
         &mut self,
         by: By,
+        command: &Command,
         changes: &Changes,
-        key: Option<IdempotencyKey>,
-        trace: Option<&str>,
+        context: &Context,
         result: Result<Response, Failure>,
     ) -> Result<Result<Response, Failure>, WriterStopped> {
         let point = |sql| {
@@ -149,9 +156,12 @@ impl Batch<'_> {
                 .and_then(|mut statement| statement.execute([]))
         };
         point("SAVEPOINT command").map_err(|error| stopped("setting a savepoint", &error))?;
-        let written = self.write(changes, by, trace).and_then(|envelopes| {
-            if let (Some(key), Ok(response)) = (key, &result) {
+        let written = self.write(changes, by, context).and_then(|envelopes| {
+            if let (Some(key), Ok(response)) = (context.key, &result) {
                 self.remember(key, response)?;
+            }
+            if let (By::Operator(operator), Ok(_)) = (by, &result) {
+                self.log_deed(operator, command)?;
             }
             Ok(envelopes)
         });
@@ -164,7 +174,7 @@ impl Batch<'_> {
             Ok(envelopes) => {
                 point("RELEASE command").map_err(|error| stopped("releasing a savepoint", &error))?;
                 self.city.apply(changes);
-                self.note(changes, envelopes, trace);
+                self.note(changes, envelopes, context.trace.as_deref());
                 Ok(result)
             }
             Err(Fault::Disk(stop)) => Err(stop),
@@ -200,25 +210,31 @@ impl Batch<'_> {
         }
     }
 
-    fn write(&self, changes: &Changes, by: By, trace: Option<&str>) -> Result<Vec<Envelope>, Fault> {
+    fn write(&self, changes: &Changes, by: By, context: &Context) -> Result<Vec<Envelope>, Fault> {
         let stamp = Stamp {
             region: &self.policy.region,
             incarnation: self.incarnation,
             head_seq: self.head_seq,
             at: self.tick.now,
             by,
-            trace,
+            device_at: context.device_at,
+            trace: context.trace.as_deref(),
         };
-        write::write(self.connection, changes, &stamp).map_err(|error| match error {
-            WriteError::Sqlite(error) => fault("writing a decision", &error),
-            WriteError::Encode(reason) => Fault::Command(reason),
-        })
+        write::write(self.connection, changes, &stamp).map_err(Fault::from)
+    }
+
+    fn log_deed(&self, operator: UserId, command: &Command) -> Result<(), Fault> {
+        match deed::of(command) {
+            Some(deed) => extras::put_deed(self.connection, operator, self.tick.now, &deed).map_err(Fault::from),
+            None => Ok(()),
+        }
     }
 
     fn note(&mut self, changes: &Changes, envelopes: Vec<Envelope>, trace: Option<&str>) {
         self.head_seq += envelopes.len() as u64;
         self.news.drivers.extend(changes.drivers.keys());
-        self.news.catalogue_changed |= !changes.restaurants.is_empty();
+        self.news.catalogue_changed |=
+            !changes.restaurants.is_empty() || !changes.promotions.is_empty() || changes.region.is_some();
         for task in changes.tasks.values().flatten() {
             self.news.tasks.push(Task {
                 trace: trace.map(str::to_owned),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::engine::command::Command;
+use crate::engine::command::{Command, DriverCommand, OrderCommand};
 
 /// How much a command matters when there is too much to do. What was begun comes before what is new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,19 +24,34 @@ impl Class {
     pub const fn of(command: &Command) -> Self {
         match command {
             Command::PlaceOrder(_) => Self::New,
-            Command::PutRestaurant(_) | Command::PutDriver { .. } | Command::SetOpen { .. } => Self::Other,
-            Command::CancelOrder(_)
-            | Command::AcceptOrder { .. }
-            | Command::RejectOrder(_)
-            | Command::MarkReady(_)
-            | Command::SetOnline { .. }
+            Command::Restaurant(..)
+            | Command::PutPromotion(_)
+            | Command::PauseRegion { .. }
+            | Command::Driver(_, DriverCommand::Put { .. } | DriverCommand::Plan(_) | DriverCommand::DepositCash(_))
+            | Command::Order(_, OrderCommand::Rate { .. }) => Self::Other,
+            Command::Order(
+                _,
+                OrderCommand::Cancel
+                | OrderCommand::Accept(_)
+                | OrderCommand::Reject { .. }
+                | OrderCommand::Delay(_)
+                | OrderCommand::MarkReady
+                | OrderCommand::ProposeChange { .. }
+                | OrderCommand::AnswerChange(_)
+                | OrderCommand::Tip { .. }
+                | OrderCommand::Refund { .. }
+                | OrderCommand::Assign(_)
+                | OrderCommand::Unassign
+                | OrderCommand::Arrive
+                | OrderCommand::PickUp
+                | OrderCommand::Complete(_)
+                | OrderCommand::FailDelivery(_)
+                | OrderCommand::Return
+                | OrderCommand::GiveBack,
+            )
+            | Command::Driver(_, DriverCommand::SetOnline { .. })
             | Command::AcceptOffer(_)
             | Command::DeclineOffer(_)
-            | Command::Arrive(_)
-            | Command::PickUp(_)
-            | Command::Complete { .. }
-            | Command::FailDelivery { .. }
-            | Command::GiveBack(_)
             | Command::PaymentOutcome { .. }
             | Command::TimerDue(_)
             | Command::Dispatch(_) => Self::InFlight,

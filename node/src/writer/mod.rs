@@ -25,8 +25,8 @@ use crate::clock::Clock;
 use crate::engine::city::Catalogue;
 use crate::engine::command::{Command, Refusal};
 use crate::engine::model::By;
-use crate::engine::payment::Task;
 use crate::engine::policy::Policy;
+use crate::engine::task::Task;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
 use crate::store::Store;
@@ -65,13 +65,23 @@ pub struct IdempotencyKey {
     pub fingerprint: [u8; 16],
 }
 
+/// What comes with a command besides itself and who asks.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// Under which it is carried out once.
+    pub key: Option<IdempotencyKey>,
+    /// W3C trace context.
+    pub trace: Option<String>,
+    /// When it happened, by the clock of a device that was cut off.
+    pub device_at: Option<UnixMs>,
+}
+
 /// A command on its way, with everything that its answer needs.
 #[derive(Debug)]
 struct Submission {
     by: By,
     command: Command,
-    key: Option<IdempotencyKey>,
-    trace: Option<String>,
+    context: Context,
     reply: oneshot::Sender<Result<Response, Failure>>,
 }
 
@@ -139,20 +149,13 @@ pub struct Writer {
 impl Writer {
     /// Has a command decided and committed; resolves after the commit. If the caller goes away meanwhile, the command
     /// is carried out all the same.
-    pub async fn submit(
-        &self,
-        by: By,
-        command: Command,
-        key: Option<IdempotencyKey>,
-        trace: Option<String>,
-    ) -> Result<Response, Failure> {
+    pub async fn submit(&self, by: By, command: Command, context: Context) -> Result<Response, Failure> {
         let (reply, answer) = oneshot::channel();
         let class = Class::of(&command);
         let submission = Submission {
             by,
             command,
-            key,
-            trace,
+            context,
             reply,
         };
         if self.inbox.push(class, Entry::Command(Box::new(submission))).is_err() {

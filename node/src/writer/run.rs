@@ -11,7 +11,7 @@ use super::{Entry, Head, Start, Tick, WriterStopped, sweep};
 use crate::engine::city::City;
 use crate::engine::command::{Command, Waiting};
 use crate::engine::model::Driver;
-use crate::fleet::{Duty, Fleet};
+use crate::fleet::{Duty, Fleet, Near};
 use crate::store::meta;
 
 /// Longest time without a look at the clock.
@@ -196,19 +196,33 @@ fn candidates(fleet: &Fleet, batch: &Batch<'_>, skip: usize) -> Vec<Waiting> {
     places
         .map(|(order_id, place)| Waiting {
             order_id,
-            candidates: fleet.near(place, limits.radius_m, limits.candidates_max, batch.tick.now),
+            candidates: {
+                let asked = |driver_id| {
+                    let delivery = batch.city.order(order_id).map(|order| &order.delivery);
+                    delivery.is_some_and(|row| row.excluded.contains(&driver_id) || row.declined.contains(&driver_id))
+                };
+                let near = Near {
+                    place,
+                    radius_m: limits.radius_m,
+                    limit: limits.candidates_max,
+                };
+                fleet.near(&near, batch.tick.now, |driver_id| !asked(driver_id))
+            },
         })
         .collect()
 }
 
 fn set_duty(fleet: &Fleet, city: &City, driver: &Driver) {
     let bound = driver.delivering.and_then(|id| city.order(id));
-    let duty = match (bound, driver.offered) {
+    // Who brings food back is busy, and nobody's to follow.
+    let bringing_back = bound.is_some_and(|order| order.state.is_final());
+    let duty = match (bound.filter(|_| !bringing_back), driver.offered) {
         (Some(order), _) => Duty::Delivering {
             order_id: order.id,
             customer_id: order.customer_id,
         },
         (None, Some(_)) => Duty::Offered,
+        (None, None) if bringing_back => Duty::Offered,
         (None, None) => Duty::Free,
     };
     fleet.set_duty(driver.id, driver.online.then_some(duty));

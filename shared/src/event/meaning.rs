@@ -35,6 +35,8 @@ impl Event {
             Self::OrderScheduled { .. } => "order.scheduled",
             Self::RefundRequested { .. } => "payment.refund.requested",
             Self::RefundFailed { .. } => "payment.refund.failed",
+            Self::CaptureFailed { .. } => "payment.capture.failed",
+            Self::ProofRefused { .. } => "delivery.proof.refused",
             Self::LedgerPosted { .. } => "ledger.posted",
             Self::OrderOverdue { .. } => "order.overdue",
             Self::OrderDelayed { .. } => "order.delayed",
@@ -88,6 +90,8 @@ impl Event {
             | Self::OrderScheduled { .. }
             | Self::RefundRequested { .. }
             | Self::RefundFailed { .. }
+            | Self::CaptureFailed { .. }
+            | Self::ProofRefused { .. }
             | Self::LedgerPosted { .. }
             | Self::OrderOverdue { .. }
             | Self::OrderDelayed { .. }

@@ -104,6 +104,8 @@ words! {
         Restaurant "restaurant",
         /// No driver took it, or three gave it back.
         NoDriver "no_driver",
+        /// The provider would not take the money that it had promised.
+        PaymentLost "payment_lost",
         /// An operator decided.
         Operator "operator",
         /// The stock hold ran out before the payment's outcome was known.

@@ -30,6 +30,7 @@ impl Driver {
             let step = match order.delivery.state {
                 DeliveryState::Assigned => self.fetch(&order, gives_back).await,
                 DeliveryState::AtRestaurant => self.collect(&order).await,
+                DeliveryState::Returning => self.bring_back(&order).await,
                 _ => self.bring(&order).await,
             };
             match step {
@@ -109,6 +110,14 @@ impl Driver {
         let brought = self.api.complete(order.delivery.id, &proof).await?;
         self.free_at = self.city.clock.now() + self.leaves(At::Door);
         Ok(brought)
+    }
+
+    /// Nobody opened: back to the restaurant with it.
+    async fn bring_back(&mut self, order: &Order) -> Result<Order, ApiError> {
+        let now = self.city.clock.now();
+        let arrives_at = self.motion.go(order.restaurant.place, now, &self.city.travel);
+        self.city.clock.pause_until(arrives_at).await;
+        self.api.bring_back(order.delivery.id).await
     }
 
     fn serves(&mut self, at: At) -> DurationMs {

@@ -5,10 +5,10 @@ use tomato_shared::order::{DeliveryState, OrderState};
 use tomato_shared::rejection::Rejection;
 use tomato_shared::time::DurationMs;
 
-use super::world::{OPERATOR, World, candidate, driver, restaurant};
-use crate::engine::command::{Command, Waiting};
+use super::world::{OPERATOR, World, candidate, driver, fail, restaurant, sign};
+use crate::engine::command::{Command, OrderCommand, Waiting};
 use crate::engine::model::{By, PaymentGoal, PaymentState};
-use crate::engine::payment::TaskKind;
+use crate::engine::task::TaskKind;
 use crate::engine::timer::TimerKey;
 
 fn rider(n: u8) -> By {
@@ -16,10 +16,7 @@ fn rider(n: u8) -> By {
 }
 
 fn online(n: u8, online: bool) -> Command {
-    Command::SetOnline {
-        driver_id: driver(n),
-        online,
-    }
+    sign(driver(n), online)
 }
 
 #[test]
@@ -118,8 +115,16 @@ fn offer_is_accepted_once_and_by_its_driver() {
 fn three_drivers_who_give_back_end_the_order_and_none_is_asked_again() {
     let mut world = World::new();
     let id = world.assigned(1);
-    world.check(rider(1), Command::GiveBack(id), Ok(&["driver.cancelled"]));
-    world.check(rider(1), Command::GiveBack(id), Err(Rejection::NotFound));
+    world.check(
+        rider(1),
+        Command::Order(id, OrderCommand::GiveBack),
+        Ok(&["driver.cancelled"]),
+    );
+    world.check(
+        rider(1),
+        Command::Order(id, OrderCommand::GiveBack),
+        Err(Rejection::NotFound),
+    );
     for round in 0..3 {
         world.dispatch(&[1]);
         assert!(world.order(id).delivery.offer.is_none(), "asked again in round {round}");
@@ -127,9 +132,14 @@ fn three_drivers_who_give_back_end_the_order_and_none_is_asked_again() {
     for n in [2, 3] {
         world.dispatch(&[1, n]);
         world.ok(rider(n), Command::AcceptOffer(world.offer(id)));
-        let last = ["driver.cancelled", "order.cancelled"];
+        let last = [
+            "driver.cancelled",
+            "order.cancelled",
+            "ledger.posted",
+            "payment.refund.requested",
+        ];
         let expected = if n == 3 { &last[..] } else { &last[..1] };
-        world.check(rider(n), Command::GiveBack(id), Ok(expected));
+        world.check(rider(n), Command::Order(id, OrderCommand::GiveBack), Ok(expected));
     }
     let order = world.order(id);
     assert_eq!(
@@ -158,7 +168,7 @@ fn driver_who_signs_off_loses_the_offer() {
     world.check(rider(1), Command::AcceptOffer(offer), Err(Rejection::OfferGone));
     world.check(rider(1), online(1, false), Ok(&[]));
     let left: Vec<_> = world.disk.timers.keys().copied().collect();
-    assert_eq!(left, [TimerKey::SearchEnds(id)]);
+    assert_eq!(left, [TimerKey::SearchEnds(id), TimerKey::Overdue(id)]);
 }
 
 #[test]
@@ -174,44 +184,62 @@ fn who_comes_online_or_becomes_free_is_matched_with_what_waits() {
     let second = world.ready();
     world.dispatch(&[]);
     world.now = world.now + DurationMs(7);
-    world.ok(OPERATOR, Command::CancelOrder(id));
+    world.ok(OPERATOR, Command::Order(id, OrderCommand::Cancel));
     assert_eq!(world.city.dispatch_at(), Some(world.now));
     world.dispatch(&[1]);
     assert_eq!(world.order(second).delivery.offer.unwrap().driver_id, driver(1));
 }
 
 #[test]
-fn failed_delivery_ends_the_order_frees_the_driver_and_refunds() {
+fn failed_delivery_ends_the_order_and_binds_its_driver_until_the_food_is_back() {
     let mut world = World::new();
     let id = world.picked_up(1);
-    let reason = "customer_absent".into();
-    world.check(
-        rider(1),
-        Command::FailDelivery { order_id: id, reason },
-        Ok(&["delivery.failed", "order.cancelled"]),
-    );
+    let told = [
+        "delivery.failed",
+        "ledger.posted",
+        "order.cancelled",
+        "ledger.posted",
+        "payment.refund.requested",
+    ];
+    world.check(rider(1), fail(id, "customer_absent"), Ok(&told));
     let order = world.order(id);
     assert_eq!(
         (order.state, order.delivery.state),
-        (OrderState::Cancelled, DeliveryState::Failed)
+        (OrderState::Cancelled, DeliveryState::Returning)
     );
     assert_eq!(
         (order.cancel_reason, order.payment.state),
         (Some(CancelReason::DeliveryFailed), PaymentState::Refunding)
     );
+    assert_eq!(world.city.driver(driver(1)).unwrap().delivering, Some(id));
+    world.check(
+        rider(1),
+        Command::Order(id, OrderCommand::Return),
+        Ok(&["delivery.returned"]),
+    );
     assert!(world.city.driver(driver(1)).unwrap().is_free());
+    assert_eq!(world.city.orders_open(), 0);
 }
 
 #[test]
 fn cancelled_order_lets_its_driver_and_its_offer_go() {
     let mut world = World::new();
     let bound = world.assigned(1);
-    world.check(OPERATOR, Command::CancelOrder(bound), Ok(&["order.cancelled"]));
+    world.check(
+        OPERATOR,
+        Command::Order(bound, OrderCommand::Cancel),
+        Ok(&["order.cancelled", "ledger.posted", "payment.refund.requested"]),
+    );
     let (offered, offer) = world.offered(1);
     world.check(
         OPERATOR,
-        Command::CancelOrder(offered),
-        Ok(&["order.cancelled", "driver.offer.ended"]),
+        Command::Order(offered, OrderCommand::Cancel),
+        Ok(&[
+            "order.cancelled",
+            "ledger.posted",
+            "driver.offer.ended",
+            "payment.refund.requested",
+        ]),
     );
     world.check(rider(1), Command::AcceptOffer(offer), Err(Rejection::OfferGone));
     assert!(world.city.driver(driver(1)).unwrap().is_free());
@@ -226,10 +254,14 @@ fn without_time_to_think_the_nearest_driver_is_bound_at_once() {
     let id = world.ready();
     world.dispatch(&[1]);
     assert_eq!(world.order(id).delivery.state, DeliveryState::Assigned);
-    world.check(rider(1), Command::PickUp(id), Ok(&["order.picked_up"]));
+    world.check(
+        rider(1),
+        Command::Order(id, OrderCommand::PickUp),
+        Ok(&["order.picked_up"]),
+    );
     world.check(
         By::Restaurant(restaurant(1)),
-        Command::PickUp(id),
+        Command::Order(id, OrderCommand::PickUp),
         Err(Rejection::Forbidden),
     );
 }
@@ -256,7 +288,7 @@ fn search_begins_anew_when_a_driver_gives_back_and_ends_when_one_accepts() {
     let id = world.assigned(1);
     world.pass(DurationMs::from_mins(90));
     assert_eq!(world.order(id).state, OrderState::ReadyForPickup, "a driver is bound");
-    world.ok(rider(1), Command::GiveBack(id));
+    world.ok(rider(1), Command::Order(id, OrderCommand::GiveBack));
     world.pass(DurationMs::from_mins(59));
     assert_eq!(world.order(id).state, OrderState::ReadyForPickup);
     world.pass(DurationMs::from_mins(2));

@@ -6,9 +6,9 @@ use tomato_shared::order::OrderState;
 use tomato_shared::time::DurationMs;
 
 use super::world::{BURGER, OPERATOR, World, accept, customer, driver, order_of, restaurant};
-use crate::engine::command::{Command, PaymentOutcome, PlaceOrder};
+use crate::engine::command::{Command, OrderCommand, PaymentOutcome, PlaceOrder};
 use crate::engine::model::{By, PaymentState, ReservationState};
-use crate::engine::payment::TaskKind;
+use crate::engine::task::TaskKind;
 
 fn me() -> By {
     By::Customer(customer(1))
@@ -97,14 +97,14 @@ fn cancelled_while_authorising_waits_for_the_answer_and_gives_it_back() {
     let id = world.pending();
     world.check(
         me(),
-        Command::CancelOrder(id),
+        Command::Order(id, OrderCommand::Cancel),
         Ok(&["order.cancelled", "inventory.released"]),
     );
     assert_eq!(calls(&world), [TaskKind::Authorise]);
     world.ok(By::Provider, world.authorised(id));
     assert_eq!(calls(&world), [TaskKind::Void]);
     let other = world.pending();
-    world.ok(me(), Command::CancelOrder(other));
+    world.ok(me(), Command::Order(other, OrderCommand::Cancel));
     world.check(By::Provider, declined(&world, other), Ok(&["payment.refunded"]));
     assert_eq!(world.order(other).payment.state, PaymentState::Declined);
     assert_eq!(calls(&world), [TaskKind::Void]);
@@ -116,7 +116,7 @@ fn cancelled_while_authorised_is_voided() {
     let id = world.confirmed();
     world.check(
         me(),
-        Command::CancelOrder(id),
+        Command::Order(id, OrderCommand::Cancel),
         Ok(&["order.cancelled", "inventory.released"]),
     );
     assert_eq!((calls(&world), world.stock(1, BURGER)), (vec![TaskKind::Void], (0, 0)));
@@ -128,18 +128,22 @@ fn cancelled_while_capturing_is_captured_then_refunded() {
     let mut world = World::new();
     let id = world.preparing();
     assert_eq!(calls(&world), [TaskKind::Capture]);
-    world.check(OPERATOR, Command::CancelOrder(id), Ok(&["order.cancelled"]));
+    world.check(
+        OPERATOR,
+        Command::Order(id, OrderCommand::Cancel),
+        Ok(&["order.cancelled", "ledger.posted"]),
+    );
     assert_eq!(calls(&world), [TaskKind::Capture]);
     world.check(
         By::Provider,
         world.outcome(id, PaymentOutcome::Captured),
-        Ok(&["payment.captured"]),
+        Ok(&["payment.captured", "ledger.posted", "payment.refund.requested"]),
     );
     assert_eq!(calls(&world), [TaskKind::Refund]);
     world.check(
         By::Provider,
         world.outcome(id, PaymentOutcome::Refunded),
-        Ok(&["payment.refunded"]),
+        Ok(&["payment.refunded", "ledger.posted"]),
     );
     world.check(By::Provider, world.outcome(id, PaymentOutcome::Refunded), Ok(&[]));
     assert!(world.disk.tasks.is_empty());
@@ -150,17 +154,20 @@ fn cancelled_while_capturing_is_captured_then_refunded() {
 fn delivered_while_capturing_keeps_the_money_when_the_answer_comes() {
     let mut world = World::new();
     let id = world.preparing();
-    world.ok(By::Restaurant(restaurant(1)), Command::MarkReady(id));
+    world.ok(
+        By::Restaurant(restaurant(1)),
+        Command::Order(id, OrderCommand::MarkReady),
+    );
     world.dispatch(&[1]);
     let (rider, offer) = (By::Driver(driver(1)), world.offer(id));
     world.ok(rider, Command::AcceptOffer(offer));
-    world.ok(rider, Command::PickUp(id));
+    world.ok(rider, Command::Order(id, OrderCommand::PickUp));
     let proof = crate::engine::model::Proof::Photo { reference: "p".into() };
-    world.ok(rider, Command::Complete { order_id: id, proof });
+    world.ok(rider, Command::Order(id, OrderCommand::Complete(proof)));
     world.check(
         By::Provider,
         world.outcome(id, PaymentOutcome::Captured),
-        Ok(&["payment.captured"]),
+        Ok(&["payment.captured", "ledger.posted"]),
     );
     assert!(world.disk.tasks.is_empty());
     assert_eq!(world.order(id).state, OrderState::Delivered);
@@ -181,6 +188,7 @@ fn answers_out_of_turn_or_for_another_payment_change_nothing() {
     let foreign = Command::PaymentOutcome {
         order_id: id,
         payment_id: PaymentId::from_bytes([5; 16]),
+        nth: 0,
         outcome: PaymentOutcome::Authorised {
             transaction_id: "tx".into(),
         },
@@ -219,7 +227,7 @@ fn cash_that_nobody_will_take_is_waived() {
     let id = world.placed(wanted);
     world.check(
         me(),
-        Command::CancelOrder(id),
+        Command::Order(id, OrderCommand::Cancel),
         Ok(&["order.cancelled", "inventory.released"]),
     );
     assert_eq!(world.order(id).payment.state, PaymentState::CashWaived);

@@ -6,9 +6,10 @@ use tomato_shared::rejection::Rejection;
 use tomato_shared::time::DurationMs;
 
 use super::world::{
-    BURGER, CAKE, OPERATOR, SODA, World, accept, customer, driver, order_of, place, put_restaurant, restaurant,
+    BURGER, CAKE, OPERATOR, SODA, World, accept, customer, driver, order_of, place, put, put_restaurant, restaurant,
+    set_open,
 };
-use crate::engine::command::{Command, PaymentOutcome, PlaceOrder};
+use crate::engine::command::{Basket, Command, OrderCommand, PaymentOutcome, PlaceOrder};
 use crate::engine::model::{By, PaymentState, Proof};
 
 fn me() -> By {
@@ -45,21 +46,29 @@ fn card_order_walks_to_the_door() {
     world.check(
         By::Provider,
         world.outcome(id, PaymentOutcome::Captured),
-        Ok(&["payment.captured"]),
+        Ok(&["payment.captured", "ledger.posted"]),
     );
-    world.check(kitchen, Command::MarkReady(id), Ok(&["order.ready"]));
+    world.check(
+        kitchen,
+        Command::Order(id, OrderCommand::MarkReady),
+        Ok(&["order.ready"]),
+    );
     world.dispatch(&[1]);
     let offer = world.offer(id);
     world.check(rider, Command::AcceptOffer(offer), Ok(&["driver.assigned"]));
-    world.check(rider, Command::Arrive(id), Ok(&["driver.arrived"]));
-    world.check(rider, Command::PickUp(id), Ok(&["order.picked_up"]));
+    world.check(rider, Command::Order(id, OrderCommand::Arrive), Ok(&["driver.arrived"]));
+    world.check(
+        rider,
+        Command::Order(id, OrderCommand::PickUp),
+        Ok(&["order.picked_up"]),
+    );
     let proof = Proof::Pin {
         pin: world.order(id).pin.clone(),
     };
     world.check(
         rider,
-        Command::Complete { order_id: id, proof },
-        Ok(&["order.delivered"]),
+        Command::Order(id, OrderCommand::Complete(proof)),
+        Ok(&["order.delivered", "ledger.posted"]),
     );
     let order = world.order(id);
     assert_eq!(
@@ -90,16 +99,20 @@ fn cash_order_walks_to_the_door_and_the_driver_has_the_cash() {
     let id = *world.disk.orders.keys().next().unwrap();
     assert!(world.disk.tasks.is_empty(), "no provider is asked");
     world.ok(kitchen, accept(id));
-    world.ok(kitchen, Command::MarkReady(id));
+    world.ok(kitchen, Command::Order(id, OrderCommand::MarkReady));
     world.dispatch(&[1]);
     let offer = world.offer(id);
     world.ok(rider, Command::AcceptOffer(offer));
-    world.check(rider, Command::PickUp(id), Ok(&["order.picked_up"]));
+    world.check(
+        rider,
+        Command::Order(id, OrderCommand::PickUp),
+        Ok(&["order.picked_up"]),
+    );
     let proof = Proof::Photo { reference: "p1".into() };
     world.check(
         rider,
-        Command::Complete { order_id: id, proof },
-        Ok(&["payment.captured", "order.delivered"]),
+        Command::Order(id, OrderCommand::Complete(proof)),
+        Ok(&["payment.captured", "order.delivered", "ledger.posted", "ledger.posted"]),
     );
     let total = world.order(id).price.total_minor;
     assert!(matches!(&world.last.events[1].event, Event::OrderDelivered { cash_minor, .. } if *cash_minor == total));
@@ -111,7 +124,7 @@ fn rating_is_asked_for_five_minutes_after_delivery_and_once() {
     let mut world = World::new();
     let id = world.picked_up(1);
     let proof = Proof::Signature { reference: "s1".into() };
-    world.ok(By::Driver(driver(1)), Command::Complete { order_id: id, proof });
+    world.ok(By::Driver(driver(1)), Command::Order(id, OrderCommand::Complete(proof)));
     let told = world.disk.events.len();
     world.pass(DurationMs(299_999));
     assert_eq!(world.disk.events.len(), told);
@@ -128,9 +141,13 @@ fn rating_is_asked_for_five_minutes_after_delivery_and_once() {
 #[test]
 fn price_is_the_sum_of_its_parts() {
     let mut world = World::new();
+    let plain = order_of(Some(restaurant(2)), &[(BURGER, 2), (SODA, 1)]);
     let wanted = PlaceOrder {
-        tip_minor: 700,
-        ..order_of(Some(restaurant(2)), &[(BURGER, 2), (SODA, 1)])
+        basket: Basket {
+            tip_minor: 700,
+            ..plain.basket
+        },
+        ..plain
     };
     let id = world.placed(wanted);
     let price = world.order(id).price;
@@ -168,15 +185,7 @@ fn without_a_choice_the_nearest_open_restaurant_that_has_everything_cooks() {
         world.order(id).restaurant_id
     };
     assert_eq!(chosen(|_| ()), restaurant(1));
-    let close = |world: &mut World| {
-        world.ok(
-            OPERATOR,
-            Command::SetOpen {
-                restaurant_id: restaurant(1),
-                open: false,
-            },
-        )
-    };
+    let close = |world: &mut World| world.ok(OPERATOR, set_open(restaurant(1), false));
     assert_eq!(chosen(close), restaurant(2));
     // Restaurant 1 has cake for one more, not for two.
     let short = |world: &mut World| {
@@ -220,14 +229,14 @@ fn stock_that_is_no_longer_counted_limits_nobody_and_old_holds_still_come_back()
     let id = world.placed(order_of(Some(restaurant(1)), &[(CAKE, 3)]));
     let mut wanted = put_restaurant(1);
     wanted.capacities.retain(|(item, _)| *item != CAKE);
-    world.ok(OPERATOR, Command::PutRestaurant(Box::new(wanted)));
+    world.ok(OPERATOR, put(wanted));
     world.check(
         me(),
         place(order_of(Some(restaurant(1)), &[(CAKE, 5)])),
         Ok(&["order.created"]),
     );
     assert_eq!(world.stock(1, CAKE), (3, 0));
-    world.ok(me(), Command::CancelOrder(id));
+    world.ok(me(), Command::Order(id, OrderCommand::Cancel));
     assert_eq!(world.stock(1, CAKE), (0, 0));
 }
 
@@ -239,11 +248,7 @@ fn menu_edit_takes_back_nothing_that_is_promised_or_sold() {
     assert_eq!(world.stock(1, BURGER), (4, 1));
     let mut wanted = put_restaurant(1);
     wanted.capacities = vec![(BURGER, 2), (CAKE, 3)];
-    world.check(
-        OPERATOR,
-        Command::PutRestaurant(Box::new(wanted)),
-        Ok(&["restaurant.updated"]),
-    );
+    world.check(OPERATOR, put(wanted), Ok(&["restaurant.updated"]));
     assert_eq!(world.disk.stock[&(restaurant(1), BURGER)].capacity, 5);
     assert_eq!(world.order(sold).state, OrderState::Confirmed);
     world.check(

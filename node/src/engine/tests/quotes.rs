@@ -4,24 +4,25 @@ use tomato_shared::cell::LatLng;
 use tomato_shared::rejection::Rejection;
 use tomato_shared::time::DurationMs;
 
-use super::world::{BURGER, OPERATOR, World, address, centre, customer, order_of, place, put_restaurant, restaurant};
-use crate::engine::command::{Command, PlaceOrder};
+use super::world::{
+    BURGER, OPERATOR, World, address, basket_of, centre, customer, order_of, place, put, put_restaurant, restaurant,
+    set_open,
+};
+use crate::engine::command::{Basket, PlaceOrder};
 use crate::engine::model::{Address, By};
-use crate::engine::quote::{self, QuoteRequest, QuoteView};
+use crate::engine::quote::{self, QuoteView};
 
 fn me() -> By {
     By::Customer(customer(1))
 }
 
 fn quoted(world: &World, place: LatLng) -> QuoteView {
-    let request = QuoteRequest {
-        customer_id: customer(1),
-        restaurant_id: Some(restaurant(1)),
-        items: vec![(BURGER, 2)],
+    let basket = Basket {
         deliver_to: Address { place, ..address() },
         tip_minor: 500,
+        ..basket_of(Some(restaurant(1)), &[(BURGER, 2)])
     };
-    quote::quote(world.city.catalogue(), &world.policy, &request, world.now).unwrap()
+    quote::quote(world.city.catalogue(), &world.policy, customer(1), &basket, world.now).unwrap()
 }
 
 fn with(quote: &str) -> PlaceOrder {
@@ -31,13 +32,19 @@ fn with(quote: &str) -> PlaceOrder {
     }
 }
 
+fn with_at(quote: &str, place: LatLng) -> PlaceOrder {
+    let mut wanted = with(quote);
+    wanted.basket.deliver_to.place = place;
+    wanted
+}
+
 #[test]
 fn quote_is_honoured_although_the_menu_became_dearer() {
     let mut world = World::new();
     let quote = quoted(&world, centre());
     let mut dearer = put_restaurant(1);
     dearer.restaurant.menu[0].price_minor = 90_000;
-    world.ok(OPERATOR, Command::PutRestaurant(Box::new(dearer)));
+    world.ok(OPERATOR, put(dearer));
     world.now = world.now + DurationMs(599_999);
     let id = world.placed(with(&quote.quote));
     assert_eq!(world.order(id).price, quote.price);
@@ -55,13 +62,7 @@ fn quote_is_refused_after_its_time_to_others_and_for_another_place() {
         place(with(&quote)),
         Err(Rejection::QuoteInvalid),
     );
-    let elsewhere = PlaceOrder {
-        deliver_to: Address {
-            place: centre().offset_m(900.0, 0.0),
-            ..address()
-        },
-        ..with(&quote)
-    };
+    let elsewhere = with_at(&quote, centre().offset_m(900.0, 0.0));
     world.check(me(), place(elsewhere), Err(Rejection::QuoteInvalid));
     world.now = world.now + world.policy.quote_ttl;
     world.check(me(), place(with(&quote)), Err(Rejection::QuoteExpired));
@@ -97,10 +98,7 @@ fn quote_holds_no_stock_and_opens_no_closed_restaurant() {
     let quote = quoted(&world, centre()).quote;
     world.ok(me(), place(order_of(Some(restaurant(1)), &[(BURGER, 9)])));
     world.check(me(), place(with(&quote)), Err(Rejection::SoldOut));
-    let close = Command::SetOpen {
-        restaurant_id: restaurant(1),
-        open: false,
-    };
+    let close = set_open(restaurant(1), false);
     world.ok(OPERATOR, close);
     world.check(me(), place(with(&quote)), Err(Rejection::RestaurantClosed));
 }
@@ -115,13 +113,7 @@ fn quote_is_honoured_wherever_the_customer_lives() {
         let sent = format!("{{\"lat\":12.97{digits:013}1,\"lng\":77.59{digits:013}7}}");
         let read = || serde_json::from_str::<LatLng>(&sent).unwrap();
         let quote = quoted(&world, read()).quote;
-        let wanted = PlaceOrder {
-            deliver_to: Address {
-                place: read(),
-                ..address()
-            },
-            ..with(&quote)
-        };
+        let wanted = with_at(&quote, read());
         let found = world
             .run(me(), &super::world::place(wanted))
             .map_err(|refusal| refusal.rejection);

@@ -5,10 +5,10 @@ use tomato_shared::id::OrderId;
 use tomato_shared::order::OrderState;
 use tomato_shared::time::DurationMs;
 
-use super::world::{BURGER, CAKE, OPERATOR, World, accept, customer, order_of, restaurant};
-use crate::engine::command::Command;
+use super::world::{BURGER, CAKE, OPERATOR, World, accept, customer, order_of, reject, restaurant, set_open};
+use crate::engine::command::{Command, OrderCommand};
 use crate::engine::model::{By, ReservationState};
-use crate::engine::payment::TaskKind;
+use crate::engine::task::TaskKind;
 
 fn kitchen(n: u8) -> By {
     By::Restaurant(restaurant(n))
@@ -39,7 +39,7 @@ fn rejected_order_goes_to_the_next_nearest_with_its_stock_at_its_price() {
     let mut world = World::new();
     let id = confirmed(&mut world);
     let price = world.order(id).price;
-    world.check(kitchen(1), Command::RejectOrder(id), Ok(&TAKE_OVER));
+    world.check(kitchen(1), reject(id), Ok(&TAKE_OVER));
     assert_eq!((world.stock(1, BURGER), world.stock(1, CAKE)), ((0, 0), (0, 0)));
     assert_eq!((world.stock(2, BURGER), world.stock(2, CAKE)), ((0, 1), (0, 1)));
     let order = world.order(id);
@@ -99,17 +99,11 @@ fn silent_restaurant_loses_the_order_at_its_deadline() {
 #[test]
 fn nobody_is_asked_who_is_closed_short_or_was_asked() {
     let mut world = World::new();
-    world.ok(
-        OPERATOR,
-        Command::SetOpen {
-            restaurant_id: restaurant(2),
-            open: false,
-        },
-    );
+    world.ok(OPERATOR, set_open(restaurant(2), false));
     let id = world.confirmed();
-    world.check(kitchen(1), Command::RejectOrder(id), Ok(&TAKE_OVER));
+    world.check(kitchen(1), reject(id), Ok(&TAKE_OVER));
     assert_eq!(world.order(id).restaurant_id, restaurant(3));
-    world.check(kitchen(3), Command::RejectOrder(id), Ok(&GIVE_UP));
+    world.check(kitchen(3), reject(id), Ok(&GIVE_UP));
 
     let mut world = World::new();
     let id = confirmed(&mut world);
@@ -117,7 +111,7 @@ fn nobody_is_asked_who_is_closed_short_or_was_asked() {
         By::Customer(customer(2)),
         super::world::place(order_of(Some(restaurant(2)), &[(CAKE, 3)])),
     );
-    world.check(kitchen(1), Command::RejectOrder(id), Ok(&GIVE_UP));
+    world.check(kitchen(1), reject(id), Ok(&GIVE_UP));
     assert_eq!((world.stock(1, CAKE), world.stock(2, CAKE)), ((0, 0), (3, 0)));
 }
 
@@ -126,8 +120,8 @@ fn no_more_restaurants_are_asked_than_the_policy_says() {
     let mut world = World::new();
     world.policy.restaurants_asked_max = 2;
     let id = world.confirmed();
-    world.check(kitchen(1), Command::RejectOrder(id), Ok(&TAKE_OVER));
-    world.check(kitchen(2), Command::RejectOrder(id), Ok(&GIVE_UP));
+    world.check(kitchen(1), reject(id), Ok(&TAKE_OVER));
+    world.check(kitchen(2), reject(id), Ok(&GIVE_UP));
 }
 
 #[test]
@@ -138,13 +132,7 @@ fn ready_time_far_beyond_reason_is_held_to_a_day() {
         (DurationMs(i64::MIN), DurationMs(0)),
     ] {
         let id = world.confirmed();
-        world.ok(
-            kitchen(1),
-            Command::AcceptOrder {
-                order_id: id,
-                ready_in: asked,
-            },
-        );
+        world.ok(kitchen(1), Command::Order(id, OrderCommand::Accept(asked)));
         assert_eq!(world.order(id).ready_at, Some(world.now + kept));
     }
 }

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use tomato_shared::event::books::Account;
+use tomato_shared::event::{Event, PaymentMethod};
 use tomato_shared::id::{ItemId, OfferId, OrderId, RestaurantId};
 use tomato_shared::rejection::Rejection;
 use tomato_shared::time::{DurationMs, UnixMs};
 
 pub(crate) use super::fixture::*;
 use crate::engine::city::City;
-use crate::engine::command::{Command, PaymentOutcome, PlaceOrder, Refusal, Waiting};
+use crate::engine::command::{Command, OrderCommand, PaymentOutcome, PlaceOrder, Refusal, Waiting};
 use crate::engine::draft::{Changes, NewEvent};
 use crate::engine::model::{By, Order, Reservation, ReservationKey, Stock};
-use crate::engine::payment::{Task, TaskKey};
 use crate::engine::policy::Policy;
+use crate::engine::task::{Task, TaskKey};
 use crate::engine::timer::TimerKey;
 use crate::engine::view::Reply;
 use crate::engine::{Decision, decide};
@@ -97,9 +99,11 @@ impl World {
             .wrapping_mul(0x5851_f42d_4c95_7f2d_1405_7b7e_f767_814f)
             .wrapping_add(0x9e37_79b9_7f4a_7c15);
         let Decision { answer, changes } = decide(&self.city, &self.policy, by, command, self.now, self.seed);
+        // A wrong PIN is counted, on the row of its order.
+        let counted = matches!(&answer, Err(refusal) if refusal.rejection == Rejection::ProofWrong);
         if answer.is_err() {
             let rows = (
-                changes.orders.len(),
+                changes.orders.len() - usize::from(counted),
                 changes.restaurants.len(),
                 changes.stock.len(),
                 changes.reservations.len(),
@@ -112,6 +116,14 @@ impl World {
                 changes.dispatch_at,
             );
             assert_eq!(rows, (0, 0, 0, None), "{command:?} was refused and writes rows");
+            let rows = (
+                changes.shifts.len(),
+                changes.promotions.len(),
+                changes.promo_uses.len(),
+                changes.stars.len(),
+            );
+            assert_eq!(rows, (0, 0, 0, 0), "{command:?} was refused and writes rows");
+            assert_eq!(changes.region, None, "{command:?} was refused and writes rows");
         }
         self.disk.write(&changes);
         self.city.apply(&changes);
@@ -183,8 +195,44 @@ impl World {
         Command::PaymentOutcome {
             order_id: id,
             payment_id: self.order(id).payment.id,
+            nth: 0,
             outcome,
         }
+    }
+
+    /// What the provider said about the `nth` refund.
+    pub(crate) fn refund_outcome(&self, id: OrderId, nth: u32, outcome: PaymentOutcome) -> Command {
+        Command::PaymentOutcome {
+            order_id: id,
+            payment_id: self.order(id).payment.id,
+            nth,
+            outcome,
+        }
+    }
+
+    /// What the provider said about the `nth` tip.
+    pub(crate) fn tip_outcome(&self, id: OrderId, nth: u32, outcome: PaymentOutcome) -> Command {
+        Command::PaymentOutcome {
+            order_id: id,
+            payment_id: self.order(id).payment.tips[nth as usize].id,
+            nth,
+            outcome,
+        }
+    }
+
+    /// Everything that has moved in the accounts of an order.
+    pub(crate) fn balances(&self, id: OrderId) -> BTreeMap<Account, i64> {
+        let mut sums = BTreeMap::new();
+        for new in &self.disk.events {
+            let of_order = new.order.is_some_and(|(of, _)| of == id);
+            if let (true, Event::LedgerPosted { entries, .. }) = (of_order, &new.event) {
+                for entry in entries {
+                    *sums.entry(entry.account).or_insert(0) += entry.amount_minor;
+                }
+            }
+        }
+        sums.retain(|_, sum| *sum != 0);
+        sums
     }
 
     pub(crate) fn authorised(&self, id: OrderId) -> Command {
@@ -228,7 +276,10 @@ impl World {
     pub(crate) fn ready(&mut self) -> OrderId {
         let id = self.preparing();
         self.ok(By::Provider, self.outcome(id, PaymentOutcome::Captured));
-        self.ok(By::Restaurant(restaurant(1)), Command::MarkReady(id));
+        self.ok(
+            By::Restaurant(restaurant(1)),
+            Command::Order(id, OrderCommand::MarkReady),
+        );
         id
     }
 
@@ -252,7 +303,37 @@ impl World {
 
     pub(crate) fn picked_up(&mut self, n: u8) -> OrderId {
         let id = self.assigned(n);
-        self.ok(By::Driver(driver(n)), Command::PickUp(id));
+        self.ok(By::Driver(driver(n)), Command::Order(id, OrderCommand::PickUp));
+        id
+    }
+
+    pub(crate) fn delivered(&mut self, n: u8) -> OrderId {
+        let id = self.picked_up(n);
+        self.ok(By::Driver(driver(n)), complete(id));
+        id
+    }
+
+    /// On its way back, as nobody was there.
+    pub(crate) fn returning(&mut self, n: u8) -> OrderId {
+        let id = self.picked_up(n);
+        self.ok(By::Driver(driver(n)), fail(id, "customer_absent"));
+        id
+    }
+
+    /// The same orders, paid in cash.
+    pub(crate) fn cash_picked_up(&mut self, n: u8) -> OrderId {
+        let wanted = PlaceOrder {
+            method: PaymentMethod::Cash,
+            card: String::new(),
+            ..order_of(Some(restaurant(1)), &[(BURGER, 1)])
+        };
+        let id = self.placed(wanted);
+        let (kitchen, rider) = (By::Restaurant(restaurant(1)), By::Driver(driver(n)));
+        self.ok(kitchen, accept(id));
+        self.ok(kitchen, Command::Order(id, OrderCommand::MarkReady));
+        self.dispatch(&[n]);
+        self.ok(rider, Command::AcceptOffer(self.offer(id)));
+        self.ok(rider, Command::Order(id, OrderCommand::PickUp));
         id
     }
 }

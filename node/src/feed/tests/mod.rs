@@ -59,6 +59,10 @@ fn order() -> Order {
             card: String::new(),
             attempt: 1,
             transaction_id: String::new(),
+            amount_minor: 500,
+            keep_minor: 0,
+            refunds: Vec::new(),
+            tips: Vec::new(),
         },
         delivery: Delivery {
             state: DeliveryState::Searching,
@@ -70,6 +74,7 @@ fn order() -> Order {
             assigned_at: None,
             picked_up_at: None,
             proof: None,
+            pin_tries: 0,
         },
         declined_by: Vec::new(),
         placed_at: NOW,
@@ -79,6 +84,12 @@ fn order() -> Order {
         estimated_delivery_at: NOW,
         ended_at: None,
         cancel_reason: None,
+        deliver_at: None,
+        release_at: None,
+        accepted_at: None,
+        promo: None,
+        change: None,
+        rating: None,
     }
 }
 

@@ -11,6 +11,8 @@ fn some_path(template: &str) -> String {
         ("{drv}", DRIVER.to_string()),
         ("{ofr}", id::<tomato_shared::id::kind::Offer>(70).to_string()),
         ("{del}", id::<tomato_shared::id::kind::Delivery>(70).to_string()),
+        ("{itm}", DOSA.to_string()),
+        ("{code}", "LUNCH".to_owned()),
     ]
     .into_iter()
     .fold(template.to_owned(), |path, (name, id)| path.replace(name, &id))
@@ -138,20 +140,7 @@ async fn what_is_anothers_looks_like_what_is_missing() {
             .iter()
             .filter(|route| route.path.contains("{ord}") || route.path.contains("{del}"))
         {
-            let path = |order: &str| {
-                let path = route
-                    .path
-                    .replace("{rst}", &RESTAURANT.to_string())
-                    .replace("{ord}", order);
-                path.replace("{del}", &order.replace("ord_", "del_"))
-            };
-            let body = match route.path.rsplit('/').next() {
-                Some("accept") => json!({"ready_in_min": 5}),
-                Some("complete") => json!({"proof": {"kind": "photo", "reference": "r"}}),
-                Some("fail") => json!({"reason": "absent"}),
-                _ => json!({}),
-            };
-            let call = |order: &str| rig.send(with_json(ask(method(route.method), &path(order), token), &body));
+            let call = |order: &str| rig.send(matrix::request(route, order, "", token));
             let (foreign, none) = (call(&order).await, call(&missing).await);
             let strip = |reply: &Reply| {
                 let mut json = reply.json.clone();

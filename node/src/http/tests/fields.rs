@@ -85,7 +85,7 @@ async fn other_bodies_are_as_strict() {
         ),
         (
             "PUT",
-            format!("{menu}/open"),
+            format!("{menu}/status"),
             &kitchen,
             json!({"open": "yes"}),
             invalid("/open"),

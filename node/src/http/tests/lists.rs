@@ -131,7 +131,7 @@ async fn menus_tell_what_is_left_and_are_edited_by_version() {
     );
     let closed = rig
         .put(
-            &format!("{path}/open"),
+            &format!("{path}/status"),
             &rig.restaurant(RESTAURANT),
             json!({"open": false}),
         )

@@ -7,6 +7,7 @@ mod fields;
 mod gate;
 mod input;
 mod lists;
+mod matrix;
 mod openapi;
 mod order;
 mod paths;
@@ -31,7 +32,7 @@ use tower::ServiceExt as _;
 use super::{App, Parts, router};
 use crate::clock::Clock;
 use crate::config::{Config, RateConfig};
-use crate::engine::payment::Task;
+use crate::engine::task::Task;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
 use crate::store::{self, load, reads};
@@ -293,6 +294,13 @@ impl Rig {
             "tasks",
             "idempotency",
             "outbox",
+            "postings",
+            "promotions",
+            "promo_uses",
+            "stars",
+            "shifts",
+            "audit",
+            "meta",
         ] {
             let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
             let columns = statement.column_count();
@@ -310,6 +318,7 @@ fn config() -> Config {
     let mut config = Config::default();
     config.region.id = Some("blr".parse().unwrap());
     config.region.currency = Some("INR".parse().unwrap());
+    config.region.time_zone = "Asia/Kolkata".into();
     config.region.centre = Some(centre());
     config.region.rings = 5;
     config.fees.items_min_minor = 0;

@@ -70,9 +70,64 @@ CREATE TABLE timers (
 CREATE TABLE tasks (
     kind    INTEGER NOT NULL,
     subject BLOB    NOT NULL,
+    nth     INTEGER NOT NULL,
     doc     TEXT    NOT NULL,
+    PRIMARY KEY (kind, subject, nth)
+) STRICT, WITHOUT ROWID;
+
+-- The region's own books: debits positive, credits negative, the entries of one `seq` sum to zero. Never changed.
+CREATE TABLE postings (
+    seq          INTEGER NOT NULL,
+    nth          INTEGER NOT NULL,
+    at           INTEGER NOT NULL,
+    order_id     BLOB,
+    cause        TEXT    NOT NULL,
+    account      TEXT    NOT NULL,
+    party        TEXT    NOT NULL,
+    amount_minor INTEGER NOT NULL CHECK (amount_minor <> 0),
+    PRIMARY KEY (seq, nth)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX postings_by_party ON postings (party, at) WHERE party <> '';
+
+-- Shifts that are over.
+CREATE TABLE shifts (
+    driver_id  BLOB    NOT NULL,
+    started_at INTEGER NOT NULL,
+    ended_at   INTEGER NOT NULL,
+    PRIMARY KEY (driver_id, started_at)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE promotions (
+    code TEXT NOT NULL PRIMARY KEY,
+    doc  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE promo_uses (
+    code        TEXT    NOT NULL,
+    customer_id BLOB    NOT NULL,
+    uses        INTEGER NOT NULL CHECK (uses >= 0),
+    PRIMARY KEY (code, customer_id)
+) STRICT, WITHOUT ROWID;
+
+-- What customers gave, added up; kind 1 is a restaurant, 2 a driver.
+CREATE TABLE stars (
+    kind    INTEGER NOT NULL,
+    subject BLOB    NOT NULL,
+    sum     INTEGER NOT NULL,
+    count   INTEGER NOT NULL,
     PRIMARY KEY (kind, subject)
 ) STRICT, WITHOUT ROWID;
+
+-- Every act of an operator. Never changed.
+CREATE TABLE audit (
+    id          INTEGER PRIMARY KEY,
+    at          INTEGER NOT NULL,
+    operator_id BLOB    NOT NULL,
+    action      TEXT    NOT NULL,
+    subject     TEXT    NOT NULL,
+    detail      TEXT    NOT NULL
+) STRICT;
 
 -- With a rowid for the same reason: the stored answers are long.
 CREATE TABLE idempotency (

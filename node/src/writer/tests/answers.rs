@@ -6,8 +6,7 @@ use tomato_shared::time::DurationMs;
 
 use super::super::sweep;
 use super::{NOON, Region, Setting, assert_gapless, burger, count, customer, file, key, reader};
-use crate::engine::command::Command;
-use crate::engine::tests::world::{BURGER, CAKE, OPERATOR, order_of, place, put_restaurant, restaurant};
+use crate::engine::tests::world::{BURGER, CAKE, OPERATOR, order_of, place, put, put_restaurant, restaurant};
 use crate::store;
 use crate::writer::Failure;
 
@@ -65,7 +64,7 @@ async fn refusal_is_not_remembered() {
     );
     let mut wanted = put_restaurant(1);
     wanted.capacities = vec![(BURGER, 10), (CAKE, 9)];
-    region.ok(OPERATOR, Command::PutRestaurant(Box::new(wanted))).await;
+    region.ok(OPERATOR, put(wanted)).await;
     assert_eq!(region.keyed(customer(1), cakes(), key(1, 1)).await.unwrap().status, 201);
     region.close().await;
 }

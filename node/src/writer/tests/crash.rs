@@ -7,7 +7,8 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::{
-    Halt, LIMITS, Region, Response, Setting, assert_gapless, count, customer, file, id_of, key, order, reader, within,
+    Halt, LIMITS, Region, Response, Setting, assert_gapless, count, customer, file, id_of, key, keyed, order, reader,
+    within,
 };
 use crate::engine::tests::world::{SODA, order_of, place, restaurant};
 use crate::writer::WriterLimits;
@@ -43,7 +44,7 @@ async fn everything_that_was_answered_is_there_after_a_crash() {
     for n in 0..400 {
         let (writer, answered) = (region.writer.clone(), answered.clone());
         crowd.spawn(async move {
-            let response = writer.submit(customer(n), soda(), Some(key(n, 1)), None).await.unwrap();
+            let response = writer.submit(customer(n), soda(), keyed(key(n, 1))).await.unwrap();
             answered.lock().unwrap().push((n, response));
         });
     }

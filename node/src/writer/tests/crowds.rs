@@ -9,11 +9,11 @@ use tomato_shared::rejection::Rejection;
 use super::{
     Halt, LIMITS, Region, Setting, assert_gapless, begun, burger, count, customer, file, id_of, reader, within,
 };
-use crate::engine::command::{Command, PaymentOutcome};
+use crate::engine::command::{Command, OrderCommand, PaymentOutcome};
 use crate::engine::model::By;
-use crate::engine::tests::world::{BURGER, OPERATOR, accept, centre, driver, order_of, place, restaurant};
+use crate::engine::tests::world::{BURGER, OPERATOR, accept, centre, driver, order_of, place, restaurant, set_open};
 use crate::fleet::Fix;
-use crate::writer::{Failure, WriterLimits};
+use crate::writer::{Context, Failure, WriterLimits};
 
 /// Commits in the write-ahead log: frames that close a transaction name the size of the file (fileformat2, 4.1).
 fn commits(directory: &Path) -> usize {
@@ -34,7 +34,7 @@ async fn commands_that_wait_together_share_a_commit() {
     let mut waiting = Vec::new();
     for n in 0..200 {
         let soda = place(order_of(Some(restaurant(2)), &[(BURGER, 1 + n / 100)]));
-        waiting.push(begun(region.writer.submit(customer(n), soda, None, None)).await);
+        waiting.push(begun(region.writer.submit(customer(n), soda, Context::default())).await);
     }
     halt.release();
     let mut taken = 0;
@@ -68,11 +68,11 @@ async fn full_queue_refuses_at_once_and_changes_nothing() {
     let mut waiting = Vec::new();
     // Three in the queue, and one that the writer may have taken already.
     for n in 0..3 {
-        waiting.push(begun(region.writer.submit(customer(n), burger(), None, None)).await);
+        waiting.push(begun(region.writer.submit(customer(n), burger(), Context::default())).await);
     }
     let mut overloaded = 0;
     for n in 3..13 {
-        let mut late = Box::pin(region.writer.submit(customer(n), burger(), None, None));
+        let mut late = Box::pin(region.writer.submit(customer(n), burger(), Context::default()));
         let now = std::future::poll_fn(|context| std::task::Poll::Ready(late.as_mut().poll(context))).await;
         match now {
             std::task::Poll::Ready(answer) => {
@@ -83,15 +83,11 @@ async fn full_queue_refuses_at_once_and_changes_nothing() {
         }
     }
     assert!(overloaded >= 9, "{overloaded}");
-    let more = begun(region.writer.submit(
-        OPERATOR,
-        Command::SetOpen {
-            restaurant_id: restaurant(3),
-            open: true,
-        },
-        None,
-        None,
-    ))
+    let more = begun(
+        region
+            .writer
+            .submit(OPERATOR, set_open(restaurant(3), true), Context::default()),
+    )
     .await;
     halt.release();
     let placed = waiting.len();
@@ -122,9 +118,16 @@ async fn what_was_begun_goes_before_what_is_new() {
     let halt = Halt::new(directory.path());
     let mut waiting = Vec::new();
     for n in 10..14 {
-        waiting.push(begun(region.writer.submit(customer(n), burger(), None, None)).await);
+        waiting.push(begun(region.writer.submit(customer(n), burger(), Context::default())).await);
     }
-    waiting.push(begun(region.writer.submit(customer(1), Command::CancelOrder(id), None, None)).await);
+    waiting.push(
+        begun(region.writer.submit(
+            customer(1),
+            Command::Order(id, OrderCommand::Cancel),
+            Context::default(),
+        ))
+        .await,
+    );
     halt.release();
     for answer in waiting {
         assert!(within(answer).await.is_ok());
@@ -142,7 +145,7 @@ async fn thousand_orders_for_the_last_ten_take_exactly_ten() {
     let mut crowd = JoinSet::new();
     for n in 0..1_000 {
         let writer = region.writer.clone();
-        crowd.spawn(async move { writer.submit(customer(n), burger(), None, None).await });
+        crowd.spawn(async move { writer.submit(customer(n), burger(), Context::default()).await });
     }
     let answers = within(crowd.join_all()).await;
     let taken = answers
@@ -178,7 +181,7 @@ async fn thousand_accepts_of_one_offer_have_one_winner() {
             (
                 n % 2,
                 writer
-                    .submit(By::Driver(who), Command::AcceptOffer(offer_id), None, None)
+                    .submit(By::Driver(who), Command::AcceptOffer(offer_id), Context::default())
                     .await,
             )
         });
@@ -222,12 +225,18 @@ async fn offered(region: &mut Region, directory: &Path) -> tomato_shared::id::Of
             Command::PaymentOutcome {
                 order_id: id,
                 payment_id,
+                nth: 0,
                 outcome,
             },
         )
         .await;
     region.ok(By::Restaurant(restaurant(1)), accept(id)).await;
-    region.ok(By::Restaurant(restaurant(1)), Command::MarkReady(id)).await;
+    region
+        .ok(
+            By::Restaurant(restaurant(1)),
+            Command::Order(id, OrderCommand::MarkReady),
+        )
+        .await;
     region
         .until(directory, |_| super::order(directory, id).delivery.offer)
         .await

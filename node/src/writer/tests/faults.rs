@@ -6,13 +6,13 @@ use tomato_shared::order::OrderState;
 use tomato_shared::time::DurationMs;
 
 use super::{
-    Halt, LIMITS, NOON, Region, Setting, assert_gapless, begun, burger, count, customer, file, id_of, key, order,
-    reader, within,
+    Halt, LIMITS, NOON, Region, Setting, assert_gapless, begun, burger, count, customer, file, id_of, key, keyed,
+    order, reader, within,
 };
-use crate::engine::command::Command;
-use crate::engine::tests::world::{OPERATOR, restaurant};
+use crate::engine::command::{Command, OrderCommand};
+use crate::engine::tests::world::{OPERATOR, restaurant, set_open};
 use crate::store::load;
-use crate::writer::{Failure, WriterLimits};
+use crate::writer::{Context, Failure, WriterLimits};
 
 /// Makes the file refuse rows of one customer, as a constraint would.
 fn refuse_customer(path: &std::path::Path, n: u32) {
@@ -31,7 +31,7 @@ async fn constraint_undoes_its_command_only() {
     let halt = Halt::new(directory.path());
     let mut waiting = Vec::new();
     for n in [6, 7, 8] {
-        waiting.push(begun(region.writer.submit(customer(n), burger(), Some(key(n, 1)), None)).await);
+        waiting.push(begun(region.writer.submit(customer(n), burger(), keyed(key(n, 1)))).await);
     }
     halt.release();
     let mut answers = Vec::new();
@@ -104,14 +104,16 @@ async fn row_that_cannot_be_read_fails_its_own_command_only() {
     let directory = TempDir::new().unwrap();
     let region = Region::opened(directory.path(), Setting::default()).await;
     let id = id_of(&region.ok(customer(1), burger()).await);
-    region.ok(customer(1), Command::CancelOrder(id)).await;
+    region.ok(customer(1), Command::Order(id, OrderCommand::Cancel)).await;
     let tamper = "UPDATE orders SET doc = '{}'";
     Connection::open(file(directory.path()))
         .unwrap()
         .execute_batch(tamper)
         .unwrap();
     assert_eq!(
-        region.submit(customer(1), Command::CancelOrder(id)).await,
+        region
+            .submit(customer(1), Command::Order(id, OrderCommand::Cancel))
+            .await,
         Err(Failure::Broken)
     );
     region.ok(customer(1), burger()).await;
@@ -134,7 +136,7 @@ async fn failing_file_stops_the_writer_and_leaves_nobody_waiting() {
     let halt = Halt::new(directory.path());
     let mut waiting = Vec::new();
     for n in 2..6 {
-        waiting.push(begun(region.writer.submit(customer(n), burger(), None, None)).await);
+        waiting.push(begun(region.writer.submit(customer(n), burger(), Context::default())).await);
     }
     halt.0.execute_batch("ALTER TABLE timers RENAME TO gone").unwrap();
     halt.release();
@@ -157,12 +159,9 @@ async fn closed_writer_decides_what_waits_and_takes_nothing_more() {
     let directory = TempDir::new().unwrap();
     let region = Region::opened(directory.path(), Setting::default()).await;
     let halt = Halt::new(directory.path());
-    let waiting = begun(region.writer.submit(customer(1), burger(), None, None)).await;
+    let waiting = begun(region.writer.submit(customer(1), burger(), Context::default())).await;
     region.writer.close();
-    let close = Command::SetOpen {
-        restaurant_id: restaurant(1),
-        open: false,
-    };
+    let close = set_open(restaurant(1), false);
     assert_eq!(region.submit(OPERATOR, close).await, Err(Failure::Unavailable));
     halt.release();
     assert_eq!(within(waiting).await.unwrap().status, 201);

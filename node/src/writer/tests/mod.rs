@@ -17,12 +17,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tomato_shared::id::{OrderId, UserId};
 use tomato_shared::time::{DurationMs, UnixMs};
 
-use super::{Failure, Head, IdempotencyKey, Outlets, Response, Start, Writer, WriterLimits, WriterStopped};
+use super::{Context, Failure, Head, IdempotencyKey, Outlets, Response, Start, Writer, WriterLimits, WriterStopped};
 use crate::clock::Clock;
 use crate::engine::command::Command;
 use crate::engine::model::{By, Order};
-use crate::engine::payment::Task;
 use crate::engine::policy::Policy;
+use crate::engine::task::Task;
 use crate::engine::tests::world::{self, BURGER, OPERATOR, opening, order_of, restaurant};
 use crate::feed::Feed;
 use crate::feed::totals::Totals;
@@ -71,6 +71,14 @@ pub(crate) struct Region {
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) tasks: Option<mpsc::Receiver<Task>>,
     pub(crate) clock: Clock,
+}
+
+/// A call that may be repeated.
+fn keyed(key: IdempotencyKey) -> Context {
+    Context {
+        key: Some(key),
+        ..Context::default()
+    }
 }
 
 pub(crate) fn file(directory: &Path) -> std::path::PathBuf {
@@ -130,11 +138,11 @@ impl Region {
     }
 
     pub(crate) async fn submit(&self, by: By, command: Command) -> Result<Response, Failure> {
-        within(self.writer.submit(by, command, None, None)).await
+        within(self.writer.submit(by, command, Context::default())).await
     }
 
     async fn keyed(&self, by: By, command: Command, key: IdempotencyKey) -> Result<Response, Failure> {
-        within(self.writer.submit(by, command, Some(key), None)).await
+        within(self.writer.submit(by, command, keyed(key))).await
     }
 
     pub(crate) async fn ok(&self, by: By, command: Command) -> serde_json::Value {

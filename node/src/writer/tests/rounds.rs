@@ -5,14 +5,17 @@ use std::path::Path;
 use tempfile::TempDir;
 use tomato_shared::id::OrderId;
 use tomato_shared::order::{DeliveryState, OrderState};
+use tomato_shared::rejection::Rejection;
 use tomato_shared::sync::Watermark;
 use tomato_shared::time::DurationMs;
 
 use super::{NOON, Region, Setting, assert_gapless, burger, count, customer, id_of, order, reader};
-use crate::engine::command::{Command, PlaceOrder};
+use crate::engine::command::{Command, OrderCommand, PlaceOrder};
 use crate::engine::model::{By, Proof};
 use crate::engine::tests::world::{self, BURGER, accept, centre, driver, order_of, place, restaurant};
 use crate::fleet::Fix;
+use crate::writer::Context;
+use crate::writer::Failure;
 
 #[tokio::test]
 async fn deadline_that_passed_while_the_node_was_down_comes_at_the_start() {
@@ -50,8 +53,7 @@ async fn more_deadlines_than_fit_into_a_turn_all_come() {
             .submit(
                 customer(n),
                 place(order_of(Some(restaurant(1)), &[(world::SODA, 3)])),
-                None,
-                None,
+                Context::default(),
             )
             .await
             .unwrap();
@@ -85,7 +87,12 @@ async fn ready(region: &Region, n: u32) -> OrderId {
     };
     let id = id_of(&region.ok(customer(n), place(wanted)).await);
     region.ok(By::Restaurant(restaurant(1)), accept(id)).await;
-    region.ok(By::Restaurant(restaurant(1)), Command::MarkReady(id)).await;
+    region
+        .ok(
+            By::Restaurant(restaurant(1)),
+            Command::Order(id, OrderCommand::MarkReady),
+        )
+        .await;
     id
 }
 
@@ -117,15 +124,45 @@ async fn freed_driver_is_offered_the_next_order_at_once() {
     let offer = until_offered(&mut region, path, first).await;
     region.ok(rider, Command::AcceptOffer(offer)).await;
     let second = ready(&region, 2).await;
-    region.ok(rider, Command::PickUp(first)).await;
+    region.ok(rider, Command::Order(first, OrderCommand::PickUp)).await;
     let proof = Proof::Photo { reference: "p".into() };
-    region.ok(rider, Command::Complete { order_id: first, proof }).await;
+    region
+        .ok(rider, Command::Order(first, OrderCommand::Complete(proof)))
+        .await;
     let offer = until_offered(&mut region, path, second).await;
     // Another driver becomes free by declining; who declined is not asked again while somebody else is near.
     report(&region, 2, 500.0);
     region.ok(rider, Command::DeclineOffer(offer)).await;
     until_offered(&mut region, path, second).await;
     assert_eq!(order(path, second).delivery.offer.unwrap().driver_id, driver(2));
+    region.close().await;
+}
+
+/// A refusal that is written: else a PIN could be guessed.
+#[tokio::test]
+async fn wrong_pin_is_refused_and_counted_in_the_file() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path();
+    let mut region = Region::opened(path, Setting::default()).await;
+    report(&region, 1, 0.0);
+    let rider = By::Driver(driver(1));
+    let id = ready(&region, 1).await;
+    let offer = until_offered(&mut region, path, id).await;
+    region.ok(rider, Command::AcceptOffer(offer)).await;
+    region.ok(rider, Command::Order(id, OrderCommand::PickUp)).await;
+    let pin = || Command::Order(id, OrderCommand::Complete(Proof::Pin { pin: "wrong".into() }));
+    for tries in 1..=5 {
+        let refused = region.submit(rider, pin()).await;
+        assert_eq!(refused, Err(Failure::Refused(Rejection::ProofWrong.into())));
+        assert_eq!(order(path, id).delivery.pin_tries, tries);
+    }
+    let told = "SELECT count(*) FROM outbox WHERE type = 'delivery.proof.refused'";
+    assert_eq!(count(&reader(path), told), 5);
+    region.close().await;
+    let region = Region::start(path, Setting::default());
+    let refused = region.submit(rider, pin()).await;
+    assert_eq!(refused, Err(Failure::Refused(Rejection::ProofLocked.into())));
+    assert_gapless(&reader(path));
     region.close().await;
 }
 

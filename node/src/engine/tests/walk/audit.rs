@@ -4,14 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tomato_shared::id::{ItemId, OfferId, OrderId, RestaurantId};
 use tomato_shared::order::{DeliveryState, OrderState};
+use tomato_shared::time::UnixMs;
 
 use super::super::world::{World, customer, driver};
 use super::assert_same_city;
+use super::ledger::Ledger;
+use super::money::Books;
 use crate::engine::city::City;
 use crate::engine::command::Command;
 use crate::engine::draft::Changes;
-use crate::engine::model::{Order, PaymentState, Reservation, ReservationKey, ReservationState};
-use crate::engine::payment::TaskKind;
+use crate::engine::model::{
+    Driver, Order, PaymentState, RefundState, Reservation, ReservationKey, ReservationState, TipState,
+};
+use crate::engine::task::TaskKind;
 use crate::engine::timer::TimerKey;
 
 #[derive(Debug, Default)]
@@ -20,6 +25,7 @@ pub(super) struct Audit {
     folded: BTreeMap<OrderId, (u32, OrderState)>,
     reservations: BTreeMap<ReservationKey, Reservation>,
     offers: BTreeSet<OfferId>,
+    books: Books,
     rows: Changes,
 }
 
@@ -29,9 +35,10 @@ impl Audit {
         self.stock(world);
         for order in world.last.orders.values() {
             self.offers.extend(order.delivery.offer.map(|offer| offer.id));
-            self.order(world, order);
+            Self::order(world, order);
         }
-        drivers(world);
+        drivers(world, command);
+        self.books.step(world, command);
         self.indexes(world, command);
         self.remember(&world.last);
     }
@@ -66,9 +73,12 @@ impl Audit {
             use ReservationState as S;
             let before = self.reservations.insert(*key, *row).map(|row| row.state);
             match (before, row.state) {
+                (None, S::Consumed) if world.order(key.order_id).state == OrderState::Preparing => {}
                 (None | Some(S::Held), S::Consumed) => assert!(world.now < row.expires_at, "{key:?} consumed too late"),
                 (None | Some(S::Held), S::Held) => assert!(world.now < row.expires_at),
                 (Some(S::Held), S::Released | S::Expired) | (Some(S::Consumed), S::Released) => {}
+                // What takes the place of something that ran out is sold at once.
+                (Some(S::Consumed), S::Consumed) => {}
                 other => panic!("{key:?}: {other:?}"),
             }
         }
@@ -94,96 +104,61 @@ impl Audit {
         }
     }
 
-    /// Exactly the deadlines that the order's state calls for.
-    fn deadlines(world: &World, order: &Order) {
-        let id = order.id;
-        let timer = |key| world.disk.timers.contains_key(&key);
+    fn order(world: &World, order: &Order) {
+        let (id, payment, delivery) = (order.id, &order.payment, &order.delivery);
+        calls(world, order);
+        deadlines(world, order);
         assert_eq!(
-            timer(TimerKey::HoldExpiry(id)),
-            order.state == OrderState::Pending,
-            "{id}"
-        );
-        assert_eq!(
-            timer(TimerKey::AcceptBy(id)),
-            order.state == OrderState::Confirmed,
-            "{id}"
-        );
-        assert_eq!(
-            timer(TimerKey::SearchEnds(id)),
-            order.state == OrderState::ReadyForPickup && !order.delivery.state.has_driver(),
-            "{id}"
-        );
-        assert_eq!(timer(TimerKey::OfferExpiry(id)), order.delivery.offer.is_some(), "{id}");
-        assert!(
-            !timer(TimerKey::RatingRequest(id)) || order.state == OrderState::Delivered,
-            "{id}"
-        );
-    }
-
-    fn order(&self, world: &World, order: &Order) {
-        let id = order.id;
-        let tasks: Vec<_> = world
-            .disk
-            .tasks
-            .keys()
-            .filter(|key| key.order_id == id)
-            .map(|key| key.kind)
-            .collect();
-        let asked = match order.payment.state {
-            PaymentState::Authorising => vec![TaskKind::Authorise],
-            PaymentState::Capturing => vec![TaskKind::Capture],
-            PaymentState::Voiding => vec![TaskKind::Void],
-            PaymentState::Refunding => vec![TaskKind::Refund],
-            PaymentState::Authorised
-            | PaymentState::Captured
-            | PaymentState::Voided
-            | PaymentState::Refunded
-            | PaymentState::Declined
-            | PaymentState::CashDue
-            | PaymentState::CashTaken
-            | PaymentState::CashWaived => vec![],
-        };
-        assert_eq!(tasks, asked, "{id}: one open call, the one that its payment waits for");
-        Self::deadlines(world, order);
-        assert_eq!(
-            order.delivery.offer.is_some(),
-            order.delivery.state == DeliveryState::Offered,
+            delivery.offer.is_some(),
+            delivery.state == DeliveryState::Offered,
             "{id}"
         );
         assert_eq!(order.ended_at.is_some(), order.state.is_final(), "{id}");
-        assert_eq!(order.delivery.state.is_final(), order.state.is_final(), "{id}");
+        let settled = delivery.state.is_final() || delivery.state == DeliveryState::Returning;
+        assert_eq!(settled, order.state.is_final(), "{id}");
         // I13.
         assert!(
-            order.delivery.cancellations <= world.policy.dispatch.cancellations_max,
+            delivery.cancellations <= world.policy.dispatch.cancellations_max,
             "{id}"
         );
         assert!(order.declined_by.len() <= world.policy.restaurants_asked_max, "{id}");
-        // I18: nobody cooks what is not paid for.
-        if matches!(
-            order.state,
-            OrderState::Preparing | OrderState::ReadyForPickup | OrderState::OutForDelivery
-        ) {
-            let paid = [PaymentState::Capturing, PaymentState::Captured, PaymentState::CashDue];
-            assert!(paid.contains(&order.payment.state), "{id}: {:?}", order.payment.state);
+        // I18: nobody cooks what is not paid for; what the provider refuses later is on its way already.
+        let paid = [PaymentState::Capturing, PaymentState::Captured, PaymentState::CashDue];
+        let late = order.state == OrderState::OutForDelivery && payment.state == PaymentState::Declined;
+        let with_food = [
+            OrderState::Preparing,
+            OrderState::ReadyForPickup,
+            OrderState::OutForDelivery,
+        ];
+        if with_food.contains(&order.state) {
+            assert!(late || paid.contains(&payment.state), "{id}: {:?}", payment.state);
             // I12: whoever is waited for has said when.
             assert!(order.ready_at.is_some(), "{id}");
         }
+        assert!(order.change.is_none() || order.state == OrderState::Preparing, "{id}");
+        assert!(
+            order.release_at.is_none() || order.state == OrderState::Confirmed,
+            "{id}"
+        );
+        assert!(order.rating.is_none() || order.state == OrderState::Delivered, "{id}");
+        assert!(delivery.pin_tries <= 5, "{id}");
         // Lists within a row are bounded by the drivers there are.
-        let (excluded, declined) = (&order.delivery.excluded, &order.delivery.declined);
+        let (excluded, declined) = (&delivery.excluded, &delivery.declined);
         assert!(
             excluded.len() <= 3 && declined.len() <= 5,
             "{id}: {excluded:?} {declined:?}"
         );
-        assert!(
-            order.delivery.driver_id.is_none_or(|who| !excluded.contains(&who)),
-            "{id}: asked again"
-        );
+        let asked = delivery.offer.map(|offer| offer.driver_id);
+        assert!(asked.is_none_or(|who| !excluded.contains(&who)), "{id}: asked again");
     }
 
     /// What the city derives from its orders.
     fn indexes(&self, world: &World, command: &Command) {
         let open = || world.disk.orders.values().filter(|order| !order.state.is_final());
-        assert_eq!(world.city.orders_open(), open().count());
+        assert_eq!(
+            world.city.orders_open(),
+            world.disk.orders.values().filter(|order| in_memory(order)).count()
+        );
         let mut waiting: Vec<_> = open()
             .filter(|order| {
                 order.state == OrderState::ReadyForPickup && order.delivery.state == DeliveryState::Searching
@@ -209,6 +184,9 @@ impl Audit {
                 .count();
             assert_eq!(world.city.pending_orders(who) as usize, unpaid);
             assert!(unpaid <= world.policy.pending_orders_max as usize);
+            let all = open().filter(|order| order.customer_id == who).count();
+            assert_eq!(world.city.open_orders(who) as usize, all);
+            assert!(all <= world.policy.open_orders_max as usize);
         }
     }
 
@@ -225,36 +203,51 @@ impl Audit {
             .drivers
             .extend(last.drivers.iter().map(|(id, row)| (*id, row.clone())));
         self.rows.timers.extend(&last.timers);
+        self.rows
+            .promotions
+            .extend(last.promotions.iter().map(|(code, row)| (code.clone(), row.clone())));
+        self.rows
+            .promo_uses
+            .extend(last.promo_uses.iter().map(|(key, uses)| (key.clone(), *uses)));
+        self.rows.stars.extend(&last.stars);
+        if last.region.is_some() {
+            self.rows.region.clone_from(&last.region);
+        }
     }
 
     /// After everybody has finished: nothing open, nothing held, nobody bound.
-    pub(super) fn quiescent(&self, world: &World) {
-        assert!(
-            world.disk.tasks.is_empty() && world.disk.timers.is_empty(),
-            "{:?}",
-            world.disk.timers
-        );
-        assert!(world.disk.orders.values().all(|order| order.state.is_final()));
+    pub(super) fn quiescent(&self, world: &World, ledger: &Ledger) {
+        assert!(world.disk.tasks.is_empty(), "{:?}", world.disk.tasks);
+        assert!(world.disk.timers.is_empty(), "{:?}", world.disk.timers);
+        let over = |order: &Order| order.state.is_final() && order.delivery.state.is_final();
+        assert!(world.disk.orders.values().all(over));
         assert!(world.disk.stock.values().all(|stock| stock.reserved == 0));
         let free = |n| {
             world
                 .city
                 .driver(driver(n))
-                .is_some_and(|row| row.offered.is_none() && row.delivering.is_none())
+                .is_some_and(|row| row.offered.is_none() && row.delivering.is_none() && row.shift.is_none())
         };
         assert!((1..=5).all(free));
+        assert_eq!(world.city.orders_open(), 0);
+        self.books.quiescent(world, ledger);
     }
 
     /// Memory is what the rows say, read anew: indexes, deadlines and all.
     pub(super) fn reload(&self, world: &mut World) {
         let open = |id: &OrderId| self.rows.orders.get(id).is_some_and(|order| !order.state.is_final());
+        let kept = |id: &OrderId| self.rows.orders.get(id).is_some_and(in_memory);
         let mut rows = Changes::default();
         rows.restaurants.clone_from(&self.rows.restaurants);
         rows.stock.clone_from(&self.rows.stock);
         rows.drivers.clone_from(&self.rows.drivers);
         rows.timers.clone_from(&self.rows.timers);
         rows.orders = self.rows.orders.clone();
-        rows.orders.retain(|id, _| open(id));
+        rows.orders.retain(|id, _| kept(id));
+        rows.promotions.clone_from(&self.rows.promotions);
+        rows.promo_uses.clone_from(&self.rows.promo_uses);
+        rows.stars.clone_from(&self.rows.stars);
+        rows.region.clone_from(&self.rows.region);
         rows.reservations = self.rows.reservations.clone();
         rows.reservations.retain(|key, _| open(&key.order_id));
         let mut rebuilt = City::default();
@@ -268,10 +261,94 @@ impl Audit {
     }
 }
 
+/// Whether an order stays in memory: it is not over, or its food is with a driver still.
+fn in_memory(order: &Order) -> bool {
+    !order.state.is_final() || order.delivery.state == DeliveryState::Returning
+}
+
+/// The open calls are those that the payment waits for.
+fn calls(world: &World, order: &Order) {
+    let (id, payment) = (order.id, &order.payment);
+    let found: BTreeSet<_> = world
+        .disk
+        .tasks
+        .keys()
+        .filter(|key| key.order_id == id)
+        .map(|key| (key.kind, key.nth))
+        .collect();
+    let mut asked = BTreeSet::new();
+    let calls = [
+        (PaymentState::Authorising, TaskKind::Authorise),
+        (PaymentState::Capturing, TaskKind::Capture),
+        (PaymentState::Voiding, TaskKind::Void),
+    ];
+    for (state, kind) in calls {
+        asked.extend((payment.state == state).then_some((kind, 0)));
+    }
+    for (nth, refund) in (0..).zip(&payment.refunds) {
+        asked.extend((refund.state == RefundState::Asked).then_some((TaskKind::Refund, nth)));
+    }
+    for (nth, tip) in (0..).zip(&payment.tips) {
+        asked.extend((tip.state == TipState::Asked).then_some((TaskKind::Tip, nth)));
+    }
+    assert_eq!(found, asked, "{id}: {payment:?}");
+}
+
+/// Exactly the deadlines that the order's state calls for.
+fn deadlines(world: &World, order: &Order) {
+    let (id, policy) = (order.id, &world.policy);
+    let found = |key| world.disk.timers.get(&key).copied();
+    let exactly = |key, expected: Option<UnixMs>| assert_eq!(found(key), expected, "{key:?}");
+    // A call for help comes once: its deadline may have passed.
+    let once = |key, expected: Option<UnixMs>| match (found(key), expected) {
+        (None, Some(at)) => assert!(at <= world.now, "{key:?} at {at} is missing"),
+        (found, expected) => assert_eq!(found, expected, "{key:?}"),
+    };
+    let (state, driven) = (order.state, order.delivery.state.has_driver());
+    let hold = found(TimerKey::HoldExpiry(id));
+    assert_eq!(hold.is_some(), state == OrderState::Pending, "{id}");
+    let asked = order
+        .accept_by
+        .filter(|_| state == OrderState::Confirmed && order.release_at.is_none());
+    exactly(TimerKey::AcceptBy(id), asked);
+    assert_eq!(
+        asked.is_some() || order.release_at.is_some(),
+        state == OrderState::Confirmed,
+        "{id}: waits for nobody"
+    );
+    let escalate = asked.map(|by| UnixMs(by.0 - policy.accept_within.0) + policy.escalate_after);
+    once(TimerKey::Escalate(id), escalate);
+    exactly(TimerKey::Release(id), order.release_at);
+    exactly(
+        TimerKey::ChangeExpiry(id),
+        order.change.as_ref().map(|change| change.expires_at),
+    );
+    exactly(
+        TimerKey::OfferExpiry(id),
+        order.delivery.offer.map(|offer| offer.expires_at),
+    );
+    let cooking = matches!(state, OrderState::Preparing | OrderState::ReadyForPickup);
+    let on_its_way = state == OrderState::OutForDelivery;
+    let ready_at = order.ready_at.filter(|_| cooking);
+    let promised = ready_at.or(on_its_way.then_some(order.estimated_delivery_at));
+    once(TimerKey::Overdue(id), promised.map(|at| at + policy.overdue_after));
+    assert_eq!(
+        found(TimerKey::SearchEnds(id)).is_some(),
+        state == OrderState::ReadyForPickup && !driven,
+        "{id}"
+    );
+    let rated = found(TimerKey::RatingRequest(id));
+    assert!(
+        rated.is_none() || state == OrderState::Delivered && order.rating.is_none(),
+        "{id}"
+    );
+}
+
 /// Drivers and orders say the same of each other, and nobody has two orders.
-fn drivers(world: &World) {
-    let open = || world.disk.orders.values().filter(|order| !order.state.is_final());
+fn drivers(world: &World, command: &Command) {
+    let open = || world.disk.orders.values().filter(|order| in_memory(order));
     for driver in world.city.drivers() {
+        shift(world, driver);
         let bound: Vec<_> = open()
             .filter(|order| order.delivery.driver_id == Some(driver.id) && order.delivery.state.has_driver())
             .map(|order| order.id)
@@ -294,6 +371,16 @@ fn drivers(world: &World) {
             driver.id
         );
     }
+    let asked = |order: &Order| {
+        let offer = order.delivery.offer.map(|offer| offer.driver_id);
+        offer.or(order.delivery.driver_id.filter(|_| order.delivery.state.has_driver()))
+    };
+    if matches!(command, Command::Dispatch(_)) {
+        for who in world.last.orders.values().filter_map(asked) {
+            let row = world.city.driver(who).unwrap();
+            assert!(row.online && !row.shift_is_over(world.now), "{who}: asked after work");
+        }
+    }
     for order in open().filter(|order| order.delivery.state.has_driver()) {
         assert!(
             order
@@ -303,5 +390,16 @@ fn drivers(world: &World) {
             "{}",
             order.id
         );
+    }
+}
+
+/// A shift is on while the driver is, and ends by itself once nothing is carried.
+fn shift(world: &World, driver: &Driver) {
+    let id = driver.id;
+    assert_eq!(driver.shift.is_some(), driver.online, "{id}");
+    let ends_at = driver.shift.and_then(|shift| shift.ends_at);
+    match (world.disk.timers.get(&TimerKey::ShiftEnds(id)), ends_at) {
+        (None, Some(at)) => assert!(at <= world.now && driver.delivering.is_some(), "{id}: works on"),
+        (found, expected) => assert_eq!(found.copied(), expected, "{id}"),
     }
 }

@@ -1,58 +1,88 @@
-//! What the parties of a walk ask for: mostly what they may, sometimes nonsense.
+//! What customers, kitchens and drivers of a walk ask for about orders: mostly what they may, sometimes nonsense.
 
-use tomato_shared::event::PaymentMethod;
-use tomato_shared::id::{ItemId, OrderId};
+use tomato_shared::event::{Bearer, PaymentMethod, RefundReason, RejectWhy};
+use tomato_shared::id::{ItemId, OrderId, UserId};
 use tomato_shared::order::{DeliveryState, OrderState};
 use tomato_shared::time::DurationMs;
 
 use super::super::world::{
-    BURGER, CAKE, OPERATOR, SODA, SOUP, address, centre, customer, driver, order_of, place, put_restaurant, restaurant,
+    BURGER, CAKE, OPERATOR, SODA, SOUP, address, basket_of, centre, customer, driver, order_of, pizza_of, place,
+    reject, restaurant,
 };
 use super::Walk;
-use crate::engine::command::{Command, PlaceOrder};
+use crate::engine::command::{Basket, Command, OrderCommand as O, PlaceOrder, RefundAmount, WantedItem};
 use crate::engine::model::{Address, By, Order, Proof};
-use crate::engine::quote::{QuoteRequest, quote};
+use crate::engine::quote::quote;
 
 impl Walk {
     pub(super) fn command(&mut self) -> (By, Command) {
         match self.rng.below(100) {
-            0..18 => self.placing(),
-            18..24 => self.edit(),
-            24..30 => self.signing(),
-            30..45 => self.answering(),
-            45..50 => self.nonsense(),
+            0..14 => self.placing(),
+            14..19 => self.edit(),
+            19..23 => self.signing(),
+            23..36 => self.answering(),
+            36..39 => self.nonsense(),
             _ => self.next_of_an_order(),
         }
+    }
+
+    fn items(&mut self) -> Vec<WantedItem> {
+        let lines = *self.rng.pick(&[0, 1, 1, 1, 1, 2, 2, 2, 3, 3]);
+        let plain = |walk: &mut Self| {
+            let burgers = [BURGER; 6];
+            let others = [CAKE, SODA, SODA, SODA, SOUP];
+            let item: ItemId = *walk.rng.pick(&[&burgers[..], &others[..]].concat());
+            let quantity = *walk.rng.pick(&[0, 1, 1, 1, 1, 2, 2, 2, 3, 4]);
+            basket_of(None, &[(item, quantity)]).items.remove(0)
+        };
+        let item = |walk: &mut Self| {
+            if walk.rng.below(3) > 0 {
+                return plain(walk);
+            }
+            let size = *walk.rng.pick(&["small", "large", "small", "large", "huge"]);
+            let extras: &[&[&str]] = &[&[], &[], &["cheese"], &["cheese", "olives"], &["truffle"], &["gold"]];
+            let extras = *walk.rng.pick(extras);
+            pizza_of(1 + walk.rng.below(2), size, extras)
+        };
+        (0..lines).map(|_| item(self)).collect()
     }
 
     fn placing(&mut self) -> (By, Command) {
         let who = customer(self.rng.small(4));
         let n = self.rng.small(5);
-        let chosen = (n <= 3).then(|| restaurant(n));
-        let lines = self.rng.below(4);
-        let items: Vec<(ItemId, u32)> = (0..lines)
-            .map(|_| {
-                (
-                    *self.rng.pick(&[BURGER, BURGER, CAKE, SODA, SODA, SOUP]),
-                    u32::from(self.rng.small(5)) - 1,
-                )
-            })
-            .collect();
         let east_m = f64::from(self.rng.below(4_000)) - 2_000.0;
         let deliver_to = Address {
             place: centre().offset_m(*self.rng.pick(&[0.0, 0.0, east_m]), 0.0),
             ..address()
         };
-        let wanted = PlaceOrder {
+        let later = DurationMs::from_mins(15 + i64::from(self.rng.below(150)));
+        let codes = [
+            None,
+            None,
+            None,
+            None,
+            Some("TEN"),
+            Some("WAY"),
+            Some("OFF"),
+            Some("NONE"),
+        ];
+        let basket = Basket {
+            restaurant_id: (n <= 3).then(|| restaurant(n)),
+            items: self.items(),
             deliver_to,
+            deliver_at: (self.rng.below(5) == 0).then(|| self.world.now + later),
+            promo_code: (*self.rng.pick(&codes)).map(str::to_owned),
+            tip_minor: i64::from(self.rng.below(3)) * 1_000,
+        };
+        let wanted = PlaceOrder {
+            basket,
             method: *self
                 .rng
                 .pick(&[PaymentMethod::Card, PaymentMethod::Card, PaymentMethod::Cash]),
-            tip_minor: i64::from(self.rng.below(3)) * 1_000,
-            ..order_of(chosen, &items)
+            ..order_of(None, &[])
         };
         match self.rng.below(8) {
-            0 => self.ask_for_quote(who, &wanted),
+            0 => self.ask_for_quote(who, &wanted.basket),
             1 if !self.quotes.is_empty() => {
                 let quote = Some(self.rng.pick(&self.quotes).clone());
                 return (By::Customer(who), place(PlaceOrder { quote, ..wanted }));
@@ -62,42 +92,10 @@ impl Walk {
         (By::Customer(who), place(wanted))
     }
 
-    fn ask_for_quote(&mut self, who: tomato_shared::id::UserId, wanted: &PlaceOrder) {
-        let request = QuoteRequest {
-            customer_id: who,
-            restaurant_id: wanted.restaurant_id,
-            items: wanted.items.clone(),
-            deliver_to: wanted.deliver_to.clone(),
-            tip_minor: wanted.tip_minor,
-        };
+    fn ask_for_quote(&mut self, who: UserId, wanted: &Basket) {
         let world = &self.world;
-        self.quotes
-            .extend(quote(world.city.catalogue(), &world.policy, &request, world.now).map(|view| view.quote));
-    }
-
-    /// A new menu, or a door that opens or closes.
-    fn edit(&mut self) -> (By, Command) {
-        let n = self.rng.small(3);
-        if self.rng.below(3) > 0 {
-            let open = self.rng.below(4) > 0;
-            let restaurant_id = restaurant(n);
-            return (By::Restaurant(restaurant(n)), Command::SetOpen { restaurant_id, open });
-        }
-        let mut wanted = put_restaurant(n);
-        wanted.capacities.retain(|_| self.rng.below(4) > 0);
-        for (_, capacity) in &mut wanted.capacities {
-            *capacity = self.rng.below(30);
-        }
-        let prices = wanted.restaurant.menu.iter_mut().map(|item| &mut item.price_minor);
-        prices.for_each(|price| *price += i64::from(self.rng.below(2_000)));
-        (OPERATOR, Command::PutRestaurant(Box::new(wanted)))
-    }
-
-    fn signing(&mut self) -> (By, Command) {
-        let n = self.rng.small(5);
-        let online = self.rng.below(4) > 0;
-        let driver_id = driver(n);
-        (By::Driver(driver(n)), Command::SetOnline { driver_id, online })
+        let found = quote(world.city.catalogue(), &world.policy, who, wanted, world.now);
+        self.quotes.extend(found.map(|view| view.quote));
     }
 
     /// An answer to an offer, mostly by whom it was made to.
@@ -121,41 +119,104 @@ impl Walk {
     }
 
     fn next_of_an_order(&mut self) -> (By, Command) {
-        let Some(id) = self.rng.recent(&self.orders) else {
+        // Rather one that is under way.
+        let mut open = self.orders.clone();
+        if self.rng.below(5) > 0 {
+            open.retain(|id| self.world.city.order(*id).is_some());
+        }
+        let Some(id) = self.rng.recent(&open) else {
             return self.placing();
         };
         let order = self.world.order(id).clone();
         let kitchen = By::Restaurant(order.restaurant_id);
+        let who = By::Customer(order.customer_id);
         let ready_in = DurationMs::from_mins(10);
-        match (order.state, self.rng.below(10)) {
-            (OrderState::Pending, 0) | (OrderState::Confirmed, 0) => {
-                (By::Customer(order.customer_id), Command::CancelOrder(id))
+        let (by, command) = match (order.state, self.rng.below(10)) {
+            (OrderState::Pending | OrderState::Confirmed, 0) => (who, O::Cancel),
+            (OrderState::Pending, 1) => (OPERATOR, O::Cancel),
+            (OrderState::Confirmed, 1..3) => (kitchen, self.rejection(&order)),
+            (OrderState::Pending | OrderState::Confirmed, _) => (kitchen, O::Accept(ready_in)),
+            (OrderState::Preparing, _) => return self.cooking(&order),
+            (OrderState::ReadyForPickup | OrderState::OutForDelivery, 0) => (OPERATOR, O::Cancel),
+            (OrderState::ReadyForPickup | OrderState::OutForDelivery, _) => return self.driving(&order),
+            (OrderState::Delivered | OrderState::Cancelled | OrderState::PaymentFailed, _) => {
+                return self.afterwards(&order);
             }
-            (OrderState::Confirmed, 1..3) => (kitchen, Command::RejectOrder(id)),
-            (OrderState::Confirmed, _) => (kitchen, Command::AcceptOrder { order_id: id, ready_in }),
-            (OrderState::Preparing, 1..) => (kitchen, Command::MarkReady(id)),
-            (OrderState::ReadyForPickup | OrderState::OutForDelivery, 1..) => self.driving(&order),
-            _ => (OPERATOR, Command::CancelOrder(id)),
+        };
+        (by, Command::Order(id, command))
+    }
+
+    fn rejection(&mut self, order: &Order) -> O {
+        let off = (self.rng.below(3) == 0).then(|| order.lines[0].item_id);
+        O::Reject {
+            why: RejectWhy::ItemUnavailable,
+            off: off.into_iter().collect(),
+        }
+    }
+
+    fn cooking(&mut self, order: &Order) -> (By, Command) {
+        let kitchen = By::Restaurant(order.restaurant_id);
+        let who = By::Customer(order.customer_id);
+        let (by, command) = match self.rng.below(30) {
+            0 => (OPERATOR, O::Cancel),
+            1 => (kitchen, O::Cancel),
+            2 => (who, O::Cancel),
+            3..5 => (kitchen, O::Delay(DurationMs::from_mins(i64::from(self.rng.below(40))))),
+            5..9 => (kitchen, self.proposal(order)),
+            9..11 => (OPERATOR, O::Assign(driver(self.rng.small(6)))),
+            11 => (OPERATOR, O::Unassign),
+            12 => {
+                let who = order.delivery.driver_id.unwrap_or_else(|| driver(1));
+                (By::Driver(who), self.on_the_way())
+            }
+            13..17 if order.change.is_some() => (who, O::AnswerChange(self.rng.below(4) > 0)),
+            _ => (kitchen, O::MarkReady),
+        };
+        (by, Command::Order(order.id, command))
+    }
+
+    fn on_the_way(&mut self) -> O {
+        match self.rng.below(3) {
+            0 => O::GiveBack,
+            1 => O::PickUp,
+            _ => O::Arrive,
+        }
+    }
+
+    fn proposal(&mut self, order: &Order) -> O {
+        let at = self.rng.below(u32::try_from(order.lines.len()).unwrap()) as usize;
+        let left = self.rng.below(order.lines[at].quantity);
+        O::ProposeChange {
+            lines: vec![(at, left)],
+            add: if self.rng.below(2) == 0 {
+                self.items()
+            } else {
+                Vec::new()
+            },
         }
     }
 
     fn driving(&mut self, order: &Order) -> (By, Command) {
         let id = order.id;
+        if self.rng.below(12) == 0 {
+            let command = match self.rng.below(3) {
+                0 => O::Unassign,
+                _ => O::Assign(driver(self.rng.small(6))),
+            };
+            return (OPERATOR, Command::Order(id, command));
+        }
         let who = By::Driver(order.delivery.driver_id.unwrap_or_else(|| driver(self.rng.small(5))));
         let command = match (order.delivery.state, self.rng.below(4)) {
-            (DeliveryState::PickedUp, 0) => Command::FailDelivery {
-                order_id: id,
-                reason: "customer_absent".into(),
-            },
+            (DeliveryState::PickedUp, 0) => O::FailDelivery((*self.rng.pick(&["customer_absent", "fell"])).to_owned()),
             (DeliveryState::PickedUp, _) => self.complete(order),
-            (_, 0) => Command::GiveBack(id),
-            (_, 1) => Command::Arrive(id),
-            _ => Command::PickUp(id),
+            (_, 0) => O::GiveBack,
+            (_, 1) => O::Arrive,
+            _ => O::PickUp,
         };
-        (who, command)
+        (who, Command::Order(id, command))
     }
 
-    fn complete(&mut self, order: &Order) -> Command {
+    fn complete(&mut self, order: &Order) -> O {
         let reference = "r".to_owned();
         let proof = match self.rng.below(4) {
             0 => Proof::Pin { pin: "wrong".into() },
@@ -163,9 +224,39 @@ impl Walk {
             2 => Proof::Photo { reference },
             _ => Proof::Signature { reference },
         };
-        Command::Complete {
-            order_id: order.id,
-            proof,
+        O::Complete(proof)
+    }
+
+    fn afterwards(&mut self, order: &Order) -> (By, Command) {
+        let who = By::Customer(order.customer_id);
+        let driver_id = order.delivery.driver_id;
+        let (by, command) = match self.rng.below(10) {
+            0..2 => (who, rate(self.rng.small(5), self.rng.below(2) == 0)),
+            2..5 => (
+                who,
+                O::Tip {
+                    amount_minor: i64::from(self.rng.below(3)) * 500,
+                    card: (self.rng.below(2) == 0).then(|| "card_other".into()),
+                },
+            ),
+            5..7 => (OPERATOR, self.refund(order)),
+            7 => (By::Restaurant(order.restaurant_id), O::Return),
+            _ => (driver_id.map_or(OPERATOR, By::Driver), O::Return),
+        };
+        (by, Command::Order(order.id, command))
+    }
+
+    fn refund(&mut self, order: &Order) -> O {
+        let minor = i64::from(self.rng.below(30_000));
+        let amount = match self.rng.below(4) {
+            0 => RefundAmount::Rest,
+            1 => RefundAmount::Lines(order.lines.iter().map(|line| line.quantity).enumerate().collect()),
+            _ => RefundAmount::Minor(minor),
+        };
+        O::Refund {
+            amount,
+            reason: *self.rng.pick(RefundReason::ALL),
+            borne_by: *self.rng.pick(Bearer::ALL),
         }
     }
 
@@ -179,28 +270,45 @@ impl Walk {
             OPERATOR,
         ];
         let by = *self.rng.pick(&parties);
-        let command = match self.rng.below(9) {
-            0 => Command::CancelOrder(id),
-            1 => Command::AcceptOrder {
-                order_id: id,
-                ready_in: DurationMs(i64::MAX),
+        let reference = String::new();
+        let command = match self.rng.below(19) {
+            0 => O::Cancel,
+            1 => O::Accept(DurationMs(i64::MAX)),
+            2 => return (by, reject(id)),
+            3 => O::MarkReady,
+            4 => O::Arrive,
+            5 => O::PickUp,
+            6 => O::GiveBack,
+            7 => O::FailDelivery(String::new()),
+            8 => O::Delay(DurationMs(i64::MIN)),
+            9 => O::AnswerChange(true),
+            10 => rate(1, true),
+            11 => O::Tip {
+                amount_minor: 1,
+                card: None,
             },
-            2 => Command::RejectOrder(id),
-            3 => Command::MarkReady(id),
-            4 => Command::Arrive(id),
-            5 => Command::PickUp(id),
-            6 => Command::GiveBack(id),
-            7 => Command::FailDelivery {
-                order_id: id,
-                reason: String::new(),
+            12 => O::Assign(driver(self.rng.small(6))),
+            13 => O::Unassign,
+            14 => O::Return,
+            15 => O::ProposeChange {
+                lines: vec![(0, 1)],
+                add: Vec::new(),
             },
-            _ => Command::Complete {
-                order_id: id,
-                proof: Proof::Photo {
-                    reference: String::new(),
-                },
+            16 => O::Refund {
+                amount: RefundAmount::Rest,
+                reason: RefundReason::Goodwill,
+                borne_by: Bearer::Driver,
             },
+            _ => O::Complete(Proof::Photo { reference }),
         };
-        (by, command)
+        (by, Command::Order(id, command))
+    }
+}
+
+fn rate(stars: u8, driver: bool) -> O {
+    O::Rate {
+        restaurant_stars: stars,
+        driver_stars: driver.then_some(stars),
+        comment: String::new(),
     }
 }

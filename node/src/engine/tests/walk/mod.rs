@@ -6,17 +6,20 @@
 mod audit;
 mod commands;
 mod ledger;
+mod money;
+mod parties;
 mod rng;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tomato_shared::id::{OfferId, OrderId};
-use tomato_shared::order::OrderState;
+use tomato_shared::money::BasisPoints;
+use tomato_shared::order::{DeliveryState, OrderState};
 use tomato_shared::time::{DurationMs, UnixMs};
 
-use super::world::{OPERATOR, World, candidate, opening, policy};
+use super::world::{OPERATOR, World, candidate, driver, opening, policy, sign};
 use crate::engine::city::City;
-use crate::engine::command::{Command, Waiting};
+use crate::engine::command::{Command, OrderCommand as O, Waiting};
 use crate::engine::draft::Changes;
 use crate::engine::model::{By, Proof};
 use audit::Audit;
@@ -24,7 +27,10 @@ use ledger::Ledger;
 use rng::Rng;
 
 /// Steps of one walk.
-const STEPS: u32 = 200;
+const STEPS: u32 = 300;
+
+/// Kinds of events that there are; a walk can come to each of them.
+const EVENTS: usize = 44;
 
 /// Hears of everything that is written.
 pub(crate) type Sink = Box<dyn FnMut(&Changes, By, UnixMs)>;
@@ -48,6 +54,10 @@ impl Walk {
         policy.dispatch.offer_ttl = DurationMs(*rng.pick(&[0, 30_000, 30_000]));
         policy.pending_orders_max = *rng.pick(&[1, 3, 100]);
         policy.restaurants_asked_max = *rng.pick(&[1, 2, 3]);
+        policy.open_orders_max = *rng.pick(&[4, 100]);
+        policy.driver_pay.cash_max_minor = *rng.pick(&[0, 0, 60_000]);
+        policy.cancelling.absent = BasisPoints(*rng.pick(&[0, 3_000]));
+        policy.last_order_before = DurationMs::from_mins(*rng.pick(&[0, 30]));
         let mut world = World::empty(policy);
         world.seed ^= u128::from(seed) << 70;
         let mut walk = Self {
@@ -62,6 +72,10 @@ impl Walk {
             sink,
         };
         for command in opening() {
+            walk.run(OPERATOR, command);
+        }
+        for _ in 0..3 {
+            let command = walk.promotion();
             walk.run(OPERATOR, command);
         }
         walk
@@ -84,13 +98,17 @@ impl Walk {
 
     pub(crate) fn step(&mut self) {
         self.world.now = self.world.now + DurationMs(self.rng.span_ms());
+        if self.world.city.catalogue().region.paused && self.rng.below(4) == 0 {
+            let reason = String::new();
+            self.run(OPERATOR, Command::PauseRegion { paused: false, reason });
+        }
         // A writer with much to do may come to its deadlines late.
         if self.rng.below(10) > 0 {
             self.fire();
         }
         match self.rng.below(100) {
-            0..20 => self.provider(),
-            20..25 => {
+            0..25 => self.provider(),
+            25..28 => {
                 if let Some((by, command)) = self.last.clone() {
                     self.run(by, command);
                 }
@@ -103,11 +121,19 @@ impl Walk {
         self.ledger.check();
     }
 
-    /// Deadlines that have come, then a round of dispatch if it is time.
+    /// Deadlines that have come, then a round of dispatch; now and then the round comes first.
     fn fire(&mut self) {
+        if self.rng.below(8) == 0 {
+            self.dispatch();
+        }
         while let Some(key) = self.world.city.due(self.world.now) {
             self.run(By::System, Command::TimerDue(key));
         }
+        self.dispatch();
+    }
+
+    /// A round of dispatch, if it is time.
+    fn dispatch(&mut self) {
         if self.world.city.dispatch_at().is_some_and(|at| at <= self.world.now) {
             let waiting: Vec<_> = self.world.city.waiting().collect();
             let round = waiting.into_iter().map(|order_id| {
@@ -133,7 +159,7 @@ impl Walk {
         }
         let nth = self.rng.below(u32::try_from(tasks.len()).unwrap());
         let task = tasks.values().nth(nth as usize).unwrap().clone();
-        let declines = self.rng.below(6) == 0;
+        let declines = self.rng.below(8) == 0;
         let answer = self.ledger.call(&task, declines);
         if self.rng.below(5) > 0 {
             self.run(By::Provider, answer);
@@ -149,20 +175,33 @@ impl Walk {
                 self.run(By::Provider, answer);
             }
             for id in self.orders.clone() {
-                let order = self.world.order(id);
-                match (order.state, order.delivery.driver_id) {
-                    (OrderState::OutForDelivery, Some(driver_id)) => {
-                        let proof = Proof::Pin { pin: order.pin.clone() };
-                        self.run(By::Driver(driver_id), Command::Complete { order_id: id, proof });
-                    }
-                    (state, _) if !state.is_final() => self.run(OPERATOR, Command::CancelOrder(id)),
-                    _ => {}
-                }
+                self.end(id);
+            }
+            for n in 1..=5 {
+                self.run(OPERATOR, sign(driver(n), false));
             }
             self.world.now = self.world.now + DurationMs::from_mins(6);
         }
-        self.audit.quiescent(&self.world);
+        self.audit.quiescent(&self.world, &self.ledger);
         self.ledger.settled(&self.world);
+    }
+
+    /// Brings an order to its end.
+    fn end(&mut self, id: OrderId) {
+        let order = self.world.order(id);
+        let (state, delivery) = (order.state, order.delivery.state);
+        let (by, command) = match (state, order.delivery.driver_id) {
+            (OrderState::OutForDelivery, Some(driver_id)) => {
+                let proof = Proof::Photo { reference: "r".into() };
+                (By::Driver(driver_id), O::Complete(proof))
+            }
+            (OrderState::Cancelled, Some(driver_id)) if delivery == DeliveryState::Returning => {
+                (By::Driver(driver_id), O::Return)
+            }
+            (state, _) if !state.is_final() => (OPERATOR, O::Cancel),
+            _ => return,
+        };
+        self.run(by, Command::Order(id, command));
     }
 }
 
@@ -203,7 +242,7 @@ fn walks(part: u64) {
     if let Some(seed) = wish("TOMATO_WALK_SEED") {
         return walk(seed);
     }
-    let count = wish("TOMATO_WALKS").unwrap_or(2_000);
+    let count = wish("TOMATO_WALKS").unwrap_or(1_000);
     (0..count).filter(|seed| seed % 2 == part).for_each(walk);
 }
 
@@ -235,10 +274,12 @@ fn walks_reach_every_state_and_every_event() {
     let (mut events, mut states) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
     for seed in 0..60 {
         let mut walk = Walk::new(seed, Box::new(|_, _, _| ()));
-        (0..STEPS).for_each(|_| walk.step());
+        for _ in 0..STEPS {
+            walk.step();
+            states.extend(walk.world.last.orders.values().map(|order| order.state));
+        }
         events.extend(walk.world.disk.events.iter().map(|new| new.event.name()));
-        states.extend(walk.world.disk.orders.values().map(|order| order.state));
     }
     assert_eq!(states.len(), OrderState::ALL.len(), "{states:?}");
-    assert_eq!(events.len(), 26, "{events:?}");
+    assert_eq!(events.len(), EVENTS, "{events:?}");
 }

@@ -38,7 +38,9 @@ impl Rng {
 
     /// Mostly little time, now and then much.
     pub(super) fn span_ms(&mut self) -> i64 {
-        let bound = *self.pick(&[1, 1, 1, 1, 5_000, 5_000, 5_000, 60_000, 60_000, 900_000]);
+        let bound = *self.pick(&[
+            1, 1, 1, 1, 1, 5_000, 5_000, 5_000, 5_000, 5_000, 60_000, 60_000, 60_000, 900_000,
+        ]);
         i64::from(self.below(bound))
     }
 }

@@ -1,0 +1,88 @@
+//! Somebody who drives.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tomato_shared::id::{DriverId, OrderId};
+use tomato_shared::time::UnixMs;
+
+/// What a driver moves with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Vehicle {
+    /// Nothing.
+    Foot,
+    /// A bicycle.
+    Bicycle,
+    /// A scooter or motorcycle.
+    #[default]
+    Scooter,
+    /// A car.
+    Car,
+}
+
+/// The time from sign-on to sign-off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Shift {
+    /// When the driver signed on.
+    pub started_at: UnixMs,
+    /// When the driver wants to stop; signed off then, or after the delivery under way.
+    #[serde(default)]
+    pub ends_at: Option<UnixMs>,
+}
+
+/// A planned shift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Span {
+    /// From.
+    pub starts_at: UnixMs,
+    /// Until.
+    pub ends_at: UnixMs,
+}
+
+/// Somebody who drives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Driver {
+    /// Who it is.
+    pub id: DriverId,
+    /// Rises with each change.
+    pub version: u32,
+    /// Shown to the customer. Personal: never part of an event.
+    pub name: String,
+    /// To be called by the customer while delivering. Personal.
+    pub phone: String,
+    /// Signed on and willing.
+    pub online: bool,
+    /// What they move with.
+    #[serde(default)]
+    pub vehicle: Vehicle,
+    /// Since when and until when, while signed on.
+    #[serde(default)]
+    pub shift: Option<Shift>,
+    /// When they are expected to work.
+    #[serde(default)]
+    pub planned: Vec<Span>,
+    /// Cash taken and not handed in, in minor units.
+    #[serde(default)]
+    pub cash_minor: i64,
+    /// The open offer to this driver, and its order.
+    #[serde(default)]
+    pub offered: Option<OrderId>,
+    /// The order this driver is bound to.
+    #[serde(default)]
+    pub delivering: Option<OrderId>,
+}
+
+impl Driver {
+    /// Whether an offer can be made.
+    pub const fn is_free(&self) -> bool {
+        self.online && self.offered.is_none() && self.delivering.is_none()
+    }
+
+    /// Whether the shift is over at `now`.
+    pub fn shift_is_over(&self, now: UnixMs) -> bool {
+        self.shift
+            .and_then(|shift| shift.ends_at)
+            .is_some_and(|ends_at| ends_at <= now)
+    }
+}

@@ -1,0 +1,174 @@
+//! The money of one order.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tomato_shared::event::{Bearer, PaymentMethod, RefundReason};
+use tomato_shared::id::{PaymentId, RefundId};
+use tomato_shared::time::UnixMs;
+
+/// Where the money of an order stands. The provider is called by tasks only; see `engine/payment.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PaymentState {
+    /// The provider is being asked; its answer is not known.
+    Authorising,
+    /// The provider holds the money for us.
+    Authorised,
+    /// The provider is being asked to take it.
+    Capturing,
+    /// Taken. Parts of it may have gone back; see [`Refund`].
+    Captured,
+    /// The provider is being asked to let go of it.
+    Voiding,
+    /// Never taken. Final.
+    Voided,
+    /// The provider is being asked to send it back, less what is kept.
+    Refunding,
+    /// Sent back, less what is kept. Final.
+    Refunded,
+    /// The provider said no, at first or when it was to be taken. Final.
+    Declined,
+    /// Cash, to be taken at the door.
+    CashDue,
+    /// Cash, with the driver.
+    CashTaken,
+    /// Cash that nobody will take, as the order was given up. Final.
+    CashWaived,
+}
+
+impl PaymentState {
+    /// Whether the customer's money is here, in whole or in part.
+    pub const fn is_taken(self) -> bool {
+        matches!(
+            self,
+            Self::Captured | Self::Refunding | Self::Refunded | Self::CashTaken
+        )
+    }
+}
+
+/// What the order wants of its payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentGoal {
+    /// Promise the money.
+    Hold,
+    /// Take it.
+    Take,
+    /// Give it back.
+    Return,
+}
+
+/// The one payment of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// Who it is.
+    pub id: PaymentId,
+    /// Card or cash.
+    pub method: PaymentMethod,
+    /// Where it stands.
+    pub state: PaymentState,
+    /// Where it should get.
+    pub goal: PaymentGoal,
+    /// The app's token for the card; empty for cash.
+    #[serde(default)]
+    pub card: String,
+    /// Counts attempts; part of the provider's idempotency key.
+    pub attempt: u32,
+    /// The provider's id, once known.
+    #[serde(default)]
+    pub transaction_id: String,
+    /// What the provider is asked to hold and to take, in minor units: the order's total when it was placed.
+    pub amount_minor: i64,
+    /// What stays here when the order is given up.
+    #[serde(default)]
+    pub keep_minor: i64,
+    /// What goes back, in order; a refund's place here is its number.
+    #[serde(default)]
+    pub refunds: Vec<Refund>,
+    /// What the customer gave the driver afterwards, in order.
+    #[serde(default)]
+    pub tips: Vec<Tip>,
+}
+
+impl Payment {
+    /// What has gone back or is on its way.
+    pub fn returned_minor(&self) -> i64 {
+        let counts = |refund: &&Refund| refund.state != RefundState::Refused;
+        self.refunds
+            .iter()
+            .filter(counts)
+            .map(|refund| refund.amount_minor)
+            .sum()
+    }
+
+    /// How much of that was never earned.
+    pub fn unearned_returned_minor(&self) -> i64 {
+        let counts = |refund: &&Refund| refund.state != RefundState::Refused && refund.unearned;
+        self.refunds
+            .iter()
+            .filter(counts)
+            .map(|refund| refund.amount_minor)
+            .sum()
+    }
+}
+
+/// Where a refund stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RefundState {
+    /// Decided; the money is not taken yet, so there is nothing to send back.
+    Waiting,
+    /// The provider is being asked.
+    Asked,
+    /// With the customer. Final.
+    Done,
+    /// The provider will not: a person has to look. An operator can try anew with another refund.
+    Refused,
+}
+
+/// Money that goes back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    /// Who it is; part of the provider's idempotency key.
+    pub id: RefundId,
+    /// How much.
+    pub amount_minor: i64,
+    /// Why.
+    pub reason: RefundReason,
+    /// Who bears it, where it was earned.
+    pub borne_by: Bearer,
+    /// Whether it was never earned, as the order was given up or changed: then nobody bears it.
+    #[serde(default)]
+    pub unearned: bool,
+    /// Where it stands.
+    pub state: RefundState,
+    /// When it was decided.
+    pub at: UnixMs,
+}
+
+/// Where a tip stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TipState {
+    /// The provider is being asked.
+    Asked,
+    /// Taken. Final.
+    Done,
+    /// The provider said no. Final.
+    Declined,
+}
+
+/// A tip after delivery: a payment of its own, taken at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tip {
+    /// Who it is.
+    pub id: PaymentId,
+    /// How much.
+    pub amount_minor: i64,
+    /// The app's token for the card.
+    pub card: String,
+    /// Where it stands.
+    pub state: TipState,
+    /// When it was given.
+    pub at: UnixMs,
+}
