@@ -98,7 +98,7 @@ fn open(config: &Config) -> Result<(Core, Inlets), StartError> {
     let clock = Clock::start(config.clock.epoch, config.clock.rate, loaded.head_at);
     let policy = Arc::new(config.policy(meta.quote_key).ok_or(StartError::Config)?);
     let fleet = Arc::new(Fleet::new(DurationMs(config.dispatch.position_age_max_ms)));
-    let feed = Arc::new(Feed::new(loaded.head_seq, store::reads::totals(&file.connection)?));
+    let feed = Arc::new(Feed::new(loaded.head_seq, loaded.totals.clone()));
     let pending = loaded.tasks.clone();
     let (outlets, inlets) = channels(&feed, &fleet, meta.incarnation, meta.watermark_seq, loaded.head_seq);
     let (writer, writer_end) = writer::start(Start {

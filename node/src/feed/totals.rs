@@ -1,8 +1,9 @@
-//! Running counts of the region: loaded once at the start, then kept from each committed event, so that an overview
-//! asks the file for nothing. They are the same folds as the hub's.
+//! Running counts of the region, kept from each event: by the writer, who writes them with the events, so that a start has
+//! them at once, and by the feed, so that an overview asks the file for nothing. They are the same folds as the hub's.
 
 use std::collections::HashSet;
 
+use serde::{Deserialize, Serialize};
 use tomato_shared::event::Event;
 use tomato_shared::id::OrderId;
 use tomato_shared::order::{DeliveryState, OrderState};
@@ -11,7 +12,7 @@ use super::Committed;
 use crate::engine::model::Order;
 
 /// Counts since the region began. Amounts in minor units of its currency.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Orders taken in.
     pub placed: u64,
@@ -47,14 +48,16 @@ impl Totals {
         }
     }
 
-    pub(super) fn counts(&self) -> Counts {
+    /// The counts now.
+    pub fn counts(&self) -> Counts {
         Counts {
             waiting_for_driver: self.waiting.len() as u64,
             ..self.counts
         }
     }
 
-    pub(super) fn take(&mut self, committed: &Committed) {
+    /// Takes in an event.
+    pub fn take(&mut self, committed: &Committed) {
         let Some(order) = committed.order.as_deref() else {
             return;
         };

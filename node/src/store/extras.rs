@@ -10,6 +10,7 @@ use super::write::{WriteError, json};
 use crate::engine::deed::Deed;
 use crate::engine::draft::{Changes, Rated};
 use crate::engine::model::Promotion;
+use crate::feed::totals::Counts;
 
 /// Key of the region's status in `meta`.
 pub(super) const REGION_STATUS: &str = "region_status";
@@ -104,6 +105,14 @@ pub(super) fn post(
             entry.amount_minor,
         ])?;
     }
+    Ok(())
+}
+
+/// Writes the region's counts as of an event.
+pub fn put_totals(connection: &Connection, seq: u64, counts: &Counts) -> Result<(), WriteError> {
+    let sql = "INSERT INTO totals (id, seq, doc) VALUES (1, ?1, ?2) ON CONFLICT (id) DO UPDATE SET seq = ?1, doc = ?2";
+    let seq = i64::try_from(seq).map_err(|error| WriteError::Encode(error.to_string()))?;
+    connection.prepare_cached(sql)?.execute(params![seq, json(counts)?])?;
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use crate::engine::model::{
 };
 use crate::engine::task::Task;
 use crate::engine::timer::TimerKey;
+use crate::feed::totals::Totals;
 
 /// Both go by the index of open orders, so that a start does not look at those that are over.
 pub(super) const OPEN_ORDERS: &str = "SELECT doc FROM orders WHERE ended_at IS NULL";
@@ -32,6 +33,8 @@ pub struct Loaded {
     pub head_seq: u64,
     /// When that was decided: the region's time never goes behind it.
     pub head_at: UnixMs,
+    /// Counts of the region.
+    pub totals: Totals,
     /// Calls that were committed and not yet answered; further ones are found in their table later.
     pub tasks: Vec<Task>,
 }
@@ -72,6 +75,7 @@ pub fn load(connection: &Connection, now: UnixMs) -> Result<Loaded, StoreError> 
         city,
         head_seq,
         head_at,
+        totals: super::reads::totals(connection)?,
         tasks: tasks(connection, crate::tasks::QUEUE_MAX)?,
     })
 }

@@ -12,7 +12,7 @@ use crate::engine::city::City;
 use crate::engine::command::{Command, Waiting};
 use crate::engine::model::Driver;
 use crate::fleet::{Duty, Fleet, Near};
-use crate::store::meta;
+use crate::store::{extras, meta};
 
 /// Longest time without a look at the clock.
 const IDLE: Duration = Duration::from_millis(500);
@@ -133,6 +133,14 @@ impl Loop {
             }
         }
         let (head_seq, news) = (batch.head_seq, batch.news);
+        if !news.committed.is_empty() {
+            let totals = &mut self.start.loaded.totals;
+            news.committed.iter().for_each(|committed| totals.take(committed));
+            extras::put_totals(connection, head_seq, &totals.counts()).map_err(|error| WriterStopped {
+                doing: "writing the counts",
+                reason: error.to_string(),
+            })?;
+        }
         sql(connection, "COMMIT", "committing")?;
         self.head.seq = head_seq;
         self.tell(news);

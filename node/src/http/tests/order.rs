@@ -217,3 +217,21 @@ async fn a_stopped_writer_is_a_503_and_reads_go_on() {
         "writer"
     );
 }
+
+#[tokio::test]
+async fn counts_that_are_kept_are_what_the_orders_add_up_to() {
+    let rig = Rig::new();
+    rig.seed().await;
+    let customer = rig.customer(CUSTOMER);
+    for key in ["a", "b", "c"] {
+        rig.place(&customer, key, &basket()).await.expect(201);
+    }
+    let orders = rig.get("/v1/orders", &customer).await.expect(200).json;
+    let cancel = format!("/v1/orders/{}/cancel", text(&orders["data"][0]["id"]));
+    ask_nothing(&rig, &cancel, &customer).await.expect(200);
+    let connection = rusqlite::Connection::open(rig.directory.path().join("region.db")).unwrap();
+    let kept = reads::totals(&connection).unwrap().counts();
+    assert_eq!((kept.placed, kept.active, kept.cancelled), (3, 2, 1));
+    connection.execute("DELETE FROM totals", []).unwrap();
+    assert_eq!(reads::totals(&connection).unwrap().counts(), kept);
+}

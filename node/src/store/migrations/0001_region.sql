@@ -119,6 +119,13 @@ CREATE TABLE stars (
     PRIMARY KEY (kind, subject)
 ) STRICT, WITHOUT ROWID;
 
+-- The region's counts as of the event `seq`: one row, so that a start need not look at every order that ever was.
+CREATE TABLE totals (
+    id  INTEGER PRIMARY KEY CHECK (id = 1),
+    seq INTEGER NOT NULL,
+    doc TEXT    NOT NULL
+) STRICT;
+
 -- Every act of an operator. Never changed.
 CREATE TABLE audit (
     id          INTEGER PRIMARY KEY,
