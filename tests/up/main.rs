@@ -6,11 +6,12 @@
 //! | `run` | start, traffic, watching, conclusion, stop |
 //! | `calm` | notices when orders are stuck |
 //! | `replay` | the same for an MDRP instance |
-//! | `status` `table` `report` | what is shown: meanwhile, and at the end |
+//! | `status` `table` `events` `report` | what is shown: meanwhile, and at the end |
 //! | `tokens` | tokens to try the API by hand |
 
 mod args;
 mod calm;
+mod events;
 mod replay;
 mod report;
 mod run;

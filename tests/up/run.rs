@@ -19,7 +19,7 @@ use tomato_tests::stack::{Stack, StackPlan};
 use crate::args::Args;
 use crate::calm::Calm;
 use crate::status::{self, Paper, say};
-use crate::{replay, report, table, tokens};
+use crate::{events, replay, report, table, tokens};
 
 /// How long the hub may take to catch up after the last order.
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
@@ -185,6 +185,10 @@ impl Run {
             say(&format!(
                 "click to door, in minutes: mean {mean:.1}, median {p50:.1}, 90th percentile {p90:.1}\n"
             ));
+        }
+        match events::told(&self.stack).await {
+            Ok(told) => say(&told),
+            Err(error) => say(&format!("what happened cannot be read: {error}\n")),
         }
         say(&report::resources(&self.stack, &self.tracker, self.started));
         let refused = self
