@@ -9,7 +9,7 @@ use crate::Args;
 use crate::seed::Town;
 
 /// Cases of one operation, role and round, beside the systematic ones.
-const CASES: u64 = 40;
+const CASES: u64 = 56;
 /// More rounds would only repeat themselves.
 const ROUNDS_MAX: u64 = 100;
 
