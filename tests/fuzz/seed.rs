@@ -7,12 +7,13 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 use tomato_shared::cell::LatLng;
-use tomato_shared::id::{OfferId, OrderId};
+use tomato_shared::id::{ItemId, OfferId, OrderId};
 use tomato_tests::city::clock::real_now;
 use tomato_tests::city::habits::Habits;
 use tomato_tests::city::tracker::Tracker;
 use tomato_tests::city::world::{SeededRestaurant, Size};
 use tomato_tests::client::{Api, ApiError, Request, new_key};
+use tomato_tests::request::PutMenuItem;
 use tomato_tests::stack::Stack;
 use tomato_tests::wait::poll_until;
 
@@ -51,9 +52,10 @@ pub(crate) async fn town(stack: &Stack) -> Result<Town, String> {
     let ids: Vec<String> = orders.iter().map(OrderId::to_string).collect();
     let deliveries: Vec<String> = ids.iter().map(|id| id.replace("ord_", "del_")).collect();
     let facts = json!({
-        "place": restaurant.put.place, "item": restaurant.put.menu.first().map(|item| item.id),
+        "place": restaurant.put.place, "item": dish(restaurant)?,
         "ids": {
             "rst": [restaurant.id], "drv": [driver.id], "ord": ids, "del": deliveries, "ofr": [offer],
+            "itm": [dish(restaurant)?],
         },
     });
     let names = ["customer", "restaurant", "driver", "operator"];
@@ -65,10 +67,16 @@ pub(crate) async fn town(stack: &Stack) -> Result<Town, String> {
     })
 }
 
+/// Something that there is enough of, and that needs no choice.
+fn dish(restaurant: &SeededRestaurant) -> Result<ItemId, String> {
+    let plain = |item: &&PutMenuItem| item.variants.is_empty() && item.options.is_empty() && item.capacity.is_none();
+    let found = restaurant.put.menu.iter().find(plain);
+    Ok(found.ok_or("the menu has nothing plain")?.id)
+}
+
 /// Eight orders: two ready, two being cooked, three not answered, one given up.
 async fn orders(customer: &Api, kitchen: &Api, restaurant: &SeededRestaurant) -> Result<Vec<OrderId>, String> {
-    let item = restaurant.put.menu.iter().find(|item| item.available);
-    let item = item.ok_or("the menu is empty")?.id;
+    let item = dish(restaurant)?;
     let order = json!({
         "restaurant_id": restaurant.id, "items": [{"item_id": item, "quantity": 1}],
         "deliver_to": {"place": restaurant.put.place, "line": "12 Church Street"}, "payment": {"method": "cash"},
