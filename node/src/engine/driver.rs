@@ -300,6 +300,10 @@ pub(super) fn fail(draft: &mut Draft<'_>, id: OrderId, reason: &str) -> Result<A
     books::failed_trip(draft, id, driver_id)?;
     draft.order_mut(id)?.delivery.state = DeliveryState::Returning;
     order::end(draft, id, CancelReason::DeliveryFailed, keep_minor)?;
+    let order = draft.order(id)?;
+    let way_m = order.restaurant_place.distance_m(&order.deliver_to.place);
+    let back_by = draft.now + quote::way(way_m, draft.policy);
+    draft.set_timer(TimerKey::Overdue(id), back_by + draft.policy.overdue_after);
     order_answer(draft, 200, id)
 }
 
@@ -329,6 +333,7 @@ pub(super) fn bring_back(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, R
         | DeliveryState::Cancelled => return Err(Rejection::WrongState.into()),
     }
     draft.order_mut(id)?.delivery.state = DeliveryState::Returned;
+    draft.clear_timer(TimerKey::Overdue(id));
     draft.tell(id, Event::DeliveryReturned { driver_id })?;
     free(draft, driver_id)?;
     order_answer(draft, 200, id)

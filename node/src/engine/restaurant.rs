@@ -214,6 +214,7 @@ pub(super) fn overdue(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal>
         OrderState::Preparing => (Stage::Preparation, order.ready_at),
         OrderState::ReadyForPickup => (Stage::Pickup, order.ready_at),
         OrderState::OutForDelivery => (Stage::Delivery, Some(order.estimated_delivery_at)),
+        OrderState::Cancelled if order.delivery.state == DeliveryState::Returning => (Stage::Return, None),
         OrderState::Pending
         | OrderState::Confirmed
         | OrderState::PaymentFailed

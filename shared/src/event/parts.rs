@@ -150,6 +150,8 @@ words! {
         Pickup "pickup",
         /// The driver should have been at the door.
         Delivery "delivery",
+        /// What could not be handed over should be back.
+        Return "return",
     }
 }
 

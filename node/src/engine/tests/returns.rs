@@ -1,12 +1,14 @@
 //! Food that nobody took: the order is over at once, its driver when the food is back. And PINs that nobody knows.
 
-use tomato_shared::event::Event;
+use tomato_shared::event::{Event, Stage};
 use tomato_shared::order::{DeliveryState, OrderState};
 use tomato_shared::rejection::Rejection;
+use tomato_shared::time::DurationMs;
 
 use super::world::{OPERATOR, World, complete, driver, restaurant, sign};
 use crate::engine::command::{Command, OrderCommand};
 use crate::engine::model::{By, Proof};
+use crate::engine::timer::TimerKey;
 
 fn rider(n: u8) -> By {
     By::Driver(driver(n))
@@ -36,9 +38,28 @@ fn order_is_over_while_its_food_is_on_its_way_back() {
         (OrderState::Cancelled, DeliveryState::Returning)
     );
     assert!(order.ended_at.is_some());
-    assert!(world.disk.timers.is_empty());
+    let left: Vec<_> = world.disk.timers.keys().copied().collect();
+    assert_eq!(
+        left,
+        [TimerKey::Overdue(id)],
+        "somebody is called if it does not come back"
+    );
     assert_eq!(world.city.open_orders(order.customer_id), 0);
     assert!(world.city.order(id).is_some(), "its driver is still bound");
+    world.pass(DurationMs::from_mins(60));
+    let told = &world.last.events[0].event;
+    assert!(
+        matches!(
+            told,
+            Event::OrderOverdue {
+                stage: Stage::Return,
+                ..
+            }
+        ),
+        "{told:?}"
+    );
+    world.ok(rider(1), back(id));
+    assert!(world.disk.timers.is_empty());
 }
 
 #[test]

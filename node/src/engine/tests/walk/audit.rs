@@ -331,7 +331,16 @@ fn deadlines(world: &World, order: &Order) {
     let on_its_way = state == OrderState::OutForDelivery;
     let ready_at = order.ready_at.filter(|_| cooking);
     let promised = ready_at.or(on_its_way.then_some(order.estimated_delivery_at));
-    once(TimerKey::Overdue(id), promised.map(|at| at + policy.overdue_after));
+    let returning = order.delivery.state == DeliveryState::Returning;
+    let way_m = order.restaurant_place.distance_m(&order.deliver_to.place);
+    let back_by = order
+        .ended_at
+        .filter(|_| returning)
+        .map(|at| at + crate::engine::quote::way(way_m, policy));
+    once(
+        TimerKey::Overdue(id),
+        promised.or(back_by).map(|at| at + policy.overdue_after),
+    );
     assert_eq!(
         found(TimerKey::SearchEnds(id)).is_some(),
         state == OrderState::ReadyForPickup && !driven,
