@@ -17,8 +17,9 @@ struct Arguments {
     /// Simulated regions.
     #[arg(long, default_value_t = 50)]
     regions: u64,
-    /// Days over which the history is spread.
-    #[arg(long, default_value_t = 365)]
+    /// Days over which the history is spread. The simulated drivers never sign off, so few orders over many days are
+    /// mostly hours of waiting drivers.
+    #[arg(long, default_value_t = 2)]
     days: i64,
     /// Where to keep the database; without, it is made in a temporary directory and goes away.
     #[arg(long)]

@@ -42,7 +42,7 @@ async fn every_page_of_the_hub_shows_what_the_api_says() {
     };
     let plan = REGIONS
         .into_iter()
-        .fold(StackPlan::default().rate(20.0), StackPlan::region);
+        .fold(StackPlan::default().rate(30.0), StackPlan::region);
     let mut stack = Stack::prepare(plan).unwrap();
     stack.start().await.unwrap();
     let mut towns = Vec::new();
@@ -62,7 +62,7 @@ async fn every_page_of_the_hub_shows_what_the_api_says() {
         let driven = tokio::task::spawn_blocking(move || drive(&program, &hub, &token));
         driven.await.unwrap();
     };
-    tokio::join!(blr.serve(80, drive), bom.serve(40, nothing()), del.serve(15, nothing()));
+    tokio::join!(blr.serve(30, drive), bom.serve(15, nothing()), del.serve(8, nothing()));
     drop(towns);
     stack.stop().await.unwrap();
 }

@@ -80,8 +80,9 @@ impl Run {
         let mut text = String::new();
         if let Some(hub) = hub {
             text += &format!(
-                "hub  {}  (operators: /v1/overview, /v1/orders, /v1/regions)\n",
-                hub.server.base()
+                "hub  {0}  (API: {0}/v1/openapi.json)\npage {0}/ui/#token={1}\n",
+                hub.server.base(),
+                self.stack.issuer.operator()
             );
         }
         for node in &self.stack.nodes {

@@ -5,12 +5,12 @@ use tomato_shared::cell::RegionId;
 use tomato_shared::time::{DurationMs, UnixMs};
 
 use super::rules::Seen;
-use crate::config::AlertConfig;
 use crate::live::{Live, Now};
 use crate::projections::analytics::{DAY_MS, Level, MINUTE_MS};
 use crate::registry::Active;
+use crate::store::reconcile::{self, Unmatched};
 use crate::store::rollups::{self, Wanted};
-use crate::store::{StoreFault, map, reconcile, state};
+use crate::store::{StoreFault, map, state};
 
 /// Payments are counted over this long.
 const PAYMENTS_MS: i64 = 15 * MINUTE_MS;
@@ -47,10 +47,13 @@ fn heard(region: RegionId, found: &Now, now: UnixMs) -> Seen {
 pub(crate) fn read(
     conn: &mut Connection,
     mut seen: Vec<Seen>,
-    limits: &AlertConfig,
+    unmatched: &[Unmatched],
     now: UnixMs,
 ) -> Result<Vec<Seen>, StoreFault> {
     let tx = conn.transaction()?;
+    // An order of days ago is stuck, which other means have to find.
+    let asked = map::oldest_unanswered(&tx, now.0 - DAY_MS)?;
+    let waiting = map::waiting(&tx)?;
     for one in &mut seen {
         let Some(region) = one.region.clone() else { continue };
         // By the region's own clock: what it says, and how long ago it said it.
@@ -69,24 +72,22 @@ pub(crate) fn read(
             .counts;
         one.payments = counts.paid + counts.payment_failed;
         one.payments_failed = counts.payment_failed;
-        // An order of days ago is stuck, which other means have to find.
-        let asked = map::oldest_unanswered(&tx, &region, its_now.0 - DAY_MS)?;
-        one.oldest_unaccepted_ms = asked.map(|asked| (its_now - asked).0);
-        one.waiting = map::waiting(&tx, &region)?;
+        one.oldest_unaccepted_ms = asked.get(&region).map(|asked| (its_now - *asked).0);
+        one.waiting = waiting.get(&region).copied().unwrap_or(0);
         one.drivers_online = map::drivers_online(&tx, &region)?;
     }
-    if limits.ledger_mismatch_s > 0 {
-        let since = now + DurationMs(-35 * DAY_MS);
-        for unmatched in reconcile::unmatched(&tx, (since, now), MOST)? {
-            if let Some(one) = seen
-                .iter_mut()
-                .find(|one| one.region.as_ref() == Some(&unmatched.region))
-            {
-                let age = (UnixMs(now.0 + one.skew_ms) - unmatched.at).0;
-                one.unmatched += 1;
-                one.oldest_unmatched_ms = Some(one.oldest_unmatched_ms.map_or(age, |oldest| oldest.max(age)));
-            }
+    for found in unmatched {
+        if let Some(one) = seen.iter_mut().find(|one| one.region.as_ref() == Some(&found.region)) {
+            let age = (UnixMs(now.0 + one.skew_ms) - found.at).0;
+            one.unmatched += 1;
+            one.oldest_unmatched_ms = Some(one.oldest_unmatched_ms.map_or(age, |oldest| oldest.max(age)));
         }
     }
     Ok(seen)
+}
+
+/// What does not match; statements make this the one question that may take long, so it is asked less often.
+pub(crate) fn unmatched(conn: &Connection, now: UnixMs) -> Result<Vec<Unmatched>, StoreFault> {
+    let since = now + DurationMs(-35 * DAY_MS);
+    reconcile::unmatched(conn, (since, now), MOST)
 }

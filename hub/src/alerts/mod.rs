@@ -21,10 +21,13 @@ use crate::config::AlertConfig;
 use crate::live::Live;
 use crate::registry::Active;
 use crate::store::alerts::{self, Alert};
+use crate::store::reconcile::Unmatched;
 use crate::store::{Pool, StoreFault};
 
 /// How often the rules are looked at. An odd number, so as not to fall in with other tasks.
 const LOOK: Duration = Duration::from_millis(2_003);
+/// Money is looked at every so many rounds.
+const MONEY: u64 = 10;
 /// Alerts that are told in one go.
 const AT_ONCE: u32 = 20;
 /// How long the webhook may take to answer.
@@ -51,6 +54,8 @@ impl Watch {
                 None
             }
         };
+        let mut unmatched = Arc::default();
+        let mut round = 0_u64;
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -58,10 +63,8 @@ impl Watch {
                 () = stop.stopped() => return Ok(()),
                 _ = look.tick() => {}
             }
-            let done = match self.look().await {
-                Ok(()) => self.tell(client.as_ref()).await,
-                Err(fault) => Err(fault),
-            };
+            let done = self.round(round, &mut unmatched, client.as_ref()).await;
+            round += 1;
             match done {
                 Err(fault) if fault.is_fatal() => return Err(fault),
                 Err(fault) => tracing::warn!(%fault, "alerts not looked at"),
@@ -70,15 +73,26 @@ impl Watch {
         }
     }
 
-    async fn look(&self) -> Result<(), StoreFault> {
+    async fn round(
+        &self,
+        round: u64,
+        unmatched: &mut Arc<Vec<Unmatched>>,
+        client: Option<&reqwest::Client>,
+    ) -> Result<(), StoreFault> {
+        if self.config.ledger_mismatch_s > 0 && round.is_multiple_of(MONEY) {
+            let now = clock::now();
+            *unmatched = Arc::new(self.readers.run(move |conn| look::unmatched(conn, now)).await?);
+        }
+        self.look(Arc::clone(unmatched)).await?;
+        self.tell(client).await
+    }
+
+    async fn look(&self, unmatched: Arc<Vec<Unmatched>>) -> Result<(), StoreFault> {
         let now = clock::now();
         let regions = look::regions(&self.live, &self.registry.borrow(), now);
-        let (reading, limits) = (self.config.clone(), self.config.clone());
-        let seen = self
-            .readers
-            .run(move |conn| look::read(conn, regions, &reading, now))
-            .await?;
-        let firing = rules::firing(&limits, &seen);
+        let read = move |conn: &mut rusqlite::Connection| look::read(conn, regions, &unmatched, now);
+        let seen = self.readers.run(read).await?;
+        let firing = rules::firing(&self.config, &seen);
         let changed = self.writer.run(move |conn| alerts::keep(conn, &firing, now)).await?;
         if changed {
             self.changes.tell(Change {

@@ -39,6 +39,8 @@ pub(crate) struct History {
     seq: u64,
     orders: u64,
     now: i64,
+    /// When the next order comes.
+    arrival: i64,
     /// Milliseconds between orders, on average.
     pace_ms: u64,
     heap: BinaryHeap<Reverse<(i64, u64)>>,
@@ -93,6 +95,7 @@ impl History {
             seq: 0,
             orders: 0,
             now: start.0,
+            arrival: start.0,
             pace_ms,
             heap: BinaryHeap::new(),
             lives: std::collections::BTreeMap::new(),
@@ -152,9 +155,9 @@ impl History {
 
     fn next_of_an_order(&mut self) -> (u64, Vec<u8>) {
         let due = self.heap.peek().map(|Reverse((at, _))| *at);
-        let arrival = self.now + i64::try_from(self.chance.below(2 * self.pace_ms)).unwrap_or(0);
-        if self.lives.len() < AT_ONCE && due.is_none_or(|due| arrival <= due) || due.is_none() {
-            self.now = self.now.max(arrival);
+        if self.lives.len() < AT_ONCE && due.is_none_or(|due| self.arrival <= due) {
+            self.now = self.now.max(self.arrival);
+            self.arrival = self.now + i64::try_from(self.chance.below(2 * self.pace_ms)).unwrap_or(0);
             self.orders += 1;
             let life = self.life();
             self.heap.push(Reverse((self.now, self.orders)));

@@ -74,8 +74,8 @@ pub fn run(directory: &Path, plan: Plan) -> Result<Report, StoreFault> {
         .collect();
     let start = UnixMs(crate::clock::now().0 - plan.days * DAY_MS);
     let (mut events, mut ingest) = (0, Duration::ZERO);
-    // An order has some 19 events.
-    let orders = (plan.events / plan.regions.max(1) / 19).max(1);
+    // An order has some 14 events.
+    let orders = (plan.events / plan.regions.max(1) / 14).max(1);
     let span_ms = u64::try_from(plan.days * DAY_MS).unwrap_or(0);
     let mut histories = Vec::new();
     for (seed, region) in (1..).zip(&names) {

@@ -14,6 +14,7 @@ use crate::projections::analytics::Level;
 
 /// Orders under way of one region that the map is given at once.
 const MOST: u32 = 2_000;
+/// By the index of states, which has the few that are open side by side; SQLite cannot know that they are few.
 const OPEN: &str = "('PENDING', 'CONFIRMED', 'PREPARING', 'READY_FOR_PICKUP', 'OUT_FOR_DELIVERY')";
 
 /// How many restaurants a region has in each cell.
@@ -45,7 +46,8 @@ pub(crate) fn cells(conn: &Connection, region: &RegionId, from_ms: i64) -> Resul
 /// Orders under way: how many in which state, per region and cell.
 pub(crate) fn open_by_cell(conn: &Connection) -> Result<Vec<(RegionId, i64, OrderState, i64)>, StoreFault> {
     let sql = format!(
-        "SELECT region, cell, state, count(*) AS orders FROM orders WHERE state IN {OPEN} GROUP BY region, cell, state"
+        "SELECT region, cell, state, count(*) AS orders FROM orders INDEXED BY orders_newest_in_state
+         WHERE state IN {OPEN} GROUP BY region, cell, state"
     );
     let mut statement = conn.prepare_cached(&sql)?;
     let mut rows = statement.query([])?;
@@ -75,7 +77,8 @@ pub(crate) struct Open {
 /// The orders under way of a region, newest first.
 pub(crate) fn open_orders(conn: &Connection, region: &RegionId) -> Result<Vec<Open>, StoreFault> {
     let sql = format!(
-        "SELECT o.order_id, o.state, o.placed_at_ms, o.driver_id, o.cell, r.cell AS restaurant_cell FROM orders o
+        "SELECT o.order_id, o.state, o.placed_at_ms, o.driver_id, o.cell, r.cell AS restaurant_cell
+         FROM orders o INDEXED BY orders_newest_in_state
          LEFT JOIN restaurants r ON r.restaurant_id = o.restaurant_id AND r.region = o.region
          WHERE o.region = ?1 AND o.state IN {OPEN} ORDER BY o.placed_at_ms DESC LIMIT ?2"
     );
@@ -121,22 +124,31 @@ fn read_state(name: String) -> Result<OrderState, StoreFault> {
     })
 }
 
-/// When the restaurant was asked that has not answered for longest, of orders placed since `from_ms`.
-pub(crate) fn oldest_unanswered(
-    conn: &Connection,
-    region: &RegionId,
-    from_ms: i64,
-) -> Result<Option<UnixMs>, StoreFault> {
-    let sql = "SELECT min(asked_at_ms) FROM orders WHERE state = 'CONFIRMED' AND placed_at_ms >= ?2 AND region = ?1";
-    let values = params![region.as_str(), from_ms];
-    let found: Option<i64> = conn.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
-    Ok(found.map(UnixMs))
+/// Per region: when the restaurant was asked that has not answered for longest, of orders placed since `from_ms`.
+pub(crate) fn oldest_unanswered(conn: &Connection, from_ms: i64) -> Result<BTreeMap<RegionId, UnixMs>, StoreFault> {
+    let sql = "SELECT region, min(asked_at_ms) AS value FROM orders INDEXED BY orders_newest_in_state
+         WHERE state = 'CONFIRMED' AND placed_at_ms >= ?1 AND asked_at_ms IS NOT NULL GROUP BY region";
+    let found = per_region(conn, sql, &[&from_ms])?;
+    Ok(found.into_iter().map(|(region, at)| (region, UnixMs(at))).collect())
 }
 
-/// Orders of a region that are cooked for, or wait for a driver.
-pub(crate) fn waiting(conn: &Connection, region: &RegionId) -> Result<i64, StoreFault> {
-    let sql = "SELECT count(*) FROM orders WHERE state IN ('PREPARING', 'READY_FOR_PICKUP') AND region = ?1";
-    Ok(conn
-        .prepare_cached(sql)?
-        .query_row([region.as_str()], |row| row.get(0))?)
+/// Per region: orders that are cooked for, or wait for a driver.
+pub(crate) fn waiting(conn: &Connection) -> Result<BTreeMap<RegionId, i64>, StoreFault> {
+    let sql = "SELECT region, count(*) AS value FROM orders INDEXED BY orders_newest_in_state
+         WHERE state IN ('PREPARING', 'READY_FOR_PICKUP') GROUP BY region";
+    per_region(conn, sql, &[])
+}
+
+fn per_region(
+    conn: &Connection,
+    sql: &str,
+    values: &[&dyn rusqlite::ToSql],
+) -> Result<BTreeMap<RegionId, i64>, StoreFault> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query(values)?;
+    let mut found = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        found.insert(region_of(row)?, row.get("value")?);
+    }
+    Ok(found)
 }

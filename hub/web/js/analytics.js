@@ -97,7 +97,7 @@ function figures(sum) {
     ["Cancelled", number(sum.cancelled), `${share(sum.cancelled, sum.created)} of placed`],
     ["Revenue", each((one, currency) => moneyShort(one.revenue_minor, currency)), each((one, currency) => `${money(one.refunded_minor, currency)} refunded`)],
     ["Average order", sum.delivered ? each((one, currency) => money(Math.round(one.revenue_minor / sum.delivered), currency)) : "–"],
-    ["Drivers busy", share(sum.busy_ms, sum.online_ms), "of their time at work"],
+    ["Drivers busy", share(sum.busy_ms, sum.online_ms), "of their time at work, counted as it ends"],
   ]);
 }
 

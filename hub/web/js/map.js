@@ -16,6 +16,9 @@ export const FULL = { demand: 8, waiting: 8, door_p50_ms: 3600000 };
 /** Orders are drawn from this many times the fitted size on. */
 const CLOSE = 1.6;
 
+/** What tells the cells of a city apart: the end of the index, without its filling. */
+const cellName = (id) => id.replace(/f+$/, "").slice(-6);
+
 /** The cells of every region, read once: [{id, region, ring, centre}]. */
 export async function readCells() {
   const { features } = await get("/v1/map/cells");
@@ -141,7 +144,7 @@ export function regionMap({ me, onRegion }) {
         ? [h("span", { class: "key s1" }, "order waits"), h("span", { class: "key s2" }, "on the way"), h("span", {}, `${number(orders.length)} under way`)]
         : h("span", {}, "Zoom in to see orders"));
     const first = mine.map((cell) => [cell.id, value(cell.id)]).filter(([, here]) => here > 0).sort((a, b) => b[1] - a[1]).slice(0, 5);
-    busiest.textContent = first.length ? `Highest: ${first.map(([id, here]) => `${id.slice(2, 9)} ${text(here)}`).join(" · ")}` : "Nothing to show in this layer.";
+    busiest.textContent = first.length ? `Highest: ${first.map(([id, here]) => `${cellName(id)} ${text(here)}`).join(" · ")}` : "Nothing to show in this layer.";
     canvas.setAttribute("aria-label", `Map of ${region}, ${mine.length} cells, ${MEANING[layer]}. ${busiest.textContent}`);
   }
 
@@ -172,7 +175,7 @@ export function regionMap({ me, onRegion }) {
     if (near) tip.textContent = `${tail(near.id)}\n${state(near.status)[0]}\nplaced ${span(Date.now() - Date.parse(near.placed_at))} ago`;
     if (cell) {
       const here = values.get(`${region} ${cell.id}`) ?? {};
-      tip.textContent = `Cell ${cell.id.slice(2, 9)}\n${number(here.demand ?? 0)} ordered in 30 min\n${number(here.waiting ?? 0)} waiting, ${number(here.moving ?? 0)} on the way\n${here.door_p50_ms ? `${span(here.door_p50_ms)} to the door` : "no deliveries yet"}${cell.restaurants ? `\n${cell.restaurants} restaurants` : ""}`;
+      tip.textContent = `Cell ${cellName(cell.id)}\n${number(here.demand ?? 0)} ordered in 30 min\n${number(here.waiting ?? 0)} waiting, ${number(here.moving ?? 0)} on the way\n${here.door_p50_ms ? `${span(here.door_p50_ms)} to the door` : "no deliveries yet"}${cell.restaurants ? `\n${cell.restaurants} restaurants` : ""}`;
     }
     tip.style.left = `${Math.min(at[0] + 14, canvas.clientWidth - 190)}px`;
     tip.style.top = `${Math.min(at[1] + 14, canvas.clientHeight - 110)}px`;

@@ -18,7 +18,7 @@ export function syncText(region) {
 export function regionCard(region, totals, onPick) {
   const [link, kind] = LINKS[region.link];
   const canvas = h("canvas", { "aria-hidden": "true" });
-  const facts = [["Under way", number(totals?.active ?? 0)], ["Drivers on", number(region.drivers_online ?? 0)], ["Delivered", number(totals?.delivered ?? 0)]];
+  const facts = [["Under way", number(totals?.active ?? 0)], ["Drivers", number(region.drivers_online)], ["Delivered", number(totals?.delivered ?? 0)]];
   const element = h("article", { class: "card region", "aria-label": `Region ${region.region}` },
     h("div", { class: "head" }, h("h3", {}, h("button", { class: "plain", type: "button", onclick: () => onPick(region.region) }, region.region, h("span", { class: "hidden" }, ": show on the map"))), badge(link, kind)),
     h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
