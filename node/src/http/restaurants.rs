@@ -11,6 +11,7 @@ use tomato_shared::time::UnixMs;
 use super::call::{Call, ok};
 use super::input::Page;
 use super::menus::set_etag;
+use super::query::fault;
 use super::{cursor, error};
 use crate::engine::model::{Restaurant, Stock};
 use crate::engine::{quote, view};
@@ -73,13 +74,21 @@ pub struct Nearby {
 /// Items named with a restaurant that was found by them.
 const MATCHES_MAX: usize = 5;
 
+/// Longest words to look for, in characters.
+const WORDS_MAX: usize = 100;
+
 /// What is looked for in names.
 struct Words(Vec<String>);
 
 impl Words {
-    fn read(text: Option<&str>) -> Self {
-        let words = text.unwrap_or_default().split_whitespace();
-        Self(words.map(str::to_lowercase).collect())
+    fn read(text: Option<&str>) -> Result<Self, Problem> {
+        let Some(text) = text else {
+            return Ok(Self(Vec::new()));
+        };
+        if !(1..=WORDS_MAX).contains(&text.chars().count()) {
+            return Err(fault("q", "want 1 to 100 characters"));
+        }
+        Ok(Self(text.split_whitespace().map(str::to_lowercase).collect()))
     }
 
     fn are_in(&self, name: &str) -> bool {
@@ -104,7 +113,7 @@ pub async fn list(call: Call) -> Result<Response, Problem> {
     let query = call.query()?;
     let (limit, after) = (query.limit()?, query.cursor(cursor::near)?);
     let place = query.place_if_given()?;
-    let words = Words::read(query.text("q"));
+    let words = Words::read(query.text("q"))?;
     let only_open = query.get("open", "true or false")?.unwrap_or(false);
     let (app, now) = (&call.app, call.app.clock.now());
     let catalogue = app.catalogue();

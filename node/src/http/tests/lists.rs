@@ -198,3 +198,25 @@ async fn drivers_are_listed_and_positions_kept_only_while_signed_on() {
     assert_eq!(rig.here(&driver).await, 409);
     rig.get("/v1/drivers/me", &rig.driver(OTHER_DRIVER)).await.expect(404);
 }
+
+#[tokio::test]
+async fn restaurants_are_found_by_the_words_of_their_name_and_menu() {
+    let rig = Rig::new();
+    rig.seed().await;
+    let found = async |query: &str| {
+        let page = rig.get(&format!("/v1/restaurants?{query}"), "").await.expect(200).json;
+        page["data"].as_array().unwrap().clone()
+    };
+    assert_eq!(found("q=udupi").await.len(), 1);
+    let by_dish = found("q=MASALA%20dosa").await;
+    assert_eq!(by_dish[0]["matches"], json!(["Masala dosa"]));
+    assert_eq!(found("q=pizza").await.len(), 0);
+    let closed = json!({"pause_min": 5});
+    let status = format!("/v1/restaurants/{RESTAURANT}/status");
+    rig.put(&status, &rig.restaurant(RESTAURANT), closed).await.expect(200);
+    assert_eq!(found("q=udupi&open=true").await.len(), 0);
+    assert_eq!(found("q=udupi").await[0]["open_now"], json!(false));
+    for wrong in ["q=", &format!("q={}", "a".repeat(101)), "open=perhaps", "lat=12.9"] {
+        rig.get(&format!("/v1/restaurants?{wrong}"), "").await.expect(400);
+    }
+}
