@@ -29,6 +29,7 @@ async fn driver_works_is_asked_delivers_and_is_paid() {
         pin_is_not_guessed(&scene),
         nobody_at_the_door(&scene),
         earnings_and_cash_add_up(&scene),
+        delivery_under_way_is_finished_after_the_shift(&scene),
     );
     scene.close().await;
 }
@@ -57,6 +58,24 @@ async fn shift_ends_when_it_was_to_end(scene: &Scene) {
     let fix = json!([{"lat": 12.97, "lng": 77.59, "at": scene.now()}]);
     ravi.refused("/v1/drivers/me/locations", &fix, "409 driver_offline")
         .await;
+}
+
+async fn delivery_under_way_is_finished_after_the_shift(scene: &Scene) {
+    let kitchen = scene.kitchen("Overtime", (4_000.0, 3_500.0), json!({})).await;
+    let asha = scene.customer();
+    let (ravi, order) = on_the_way(scene, &asha, &kitchen, &kitchen.order(1)).await;
+    let until = scene.now() + seconds(5);
+    let status = json!({"online": true, "until": until});
+    ravi.put("/v1/drivers/me/status", status).await;
+    scene.reaches(until + seconds(10)).await;
+    let home = ravi.get("/v1/drivers/me").await;
+    assert_eq!(
+        (&home["driver"]["online"], &home["delivery"]["id"]),
+        (&json!(true), &order["id"])
+    );
+    assert_eq!(ravi.hands_over(&order).await["state"], "DELIVERED");
+    let home = ravi.get("/v1/drivers/me").await;
+    assert_eq!(home["driver"]["online"], false, "and then home");
 }
 
 async fn jump_of_a_receiver_is_no_way(scene: &Scene) {

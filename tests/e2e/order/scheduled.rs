@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::scene::{Scene, minutes, moment};
+use super::scene::{Scene, minutes, moment, seconds};
 
 /// A minute passes in a second.
 const RATE: f64 = 60.0;
@@ -10,7 +10,11 @@ const RATE: f64 = 60.0;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scheduled_order_is_released_in_time_and_delivered() {
     let scene = Scene::open(RATE, |file| file).await;
-    tokio::join!(supper_for_later(&scene), nobody_cooks_at_night(&scene));
+    tokio::join!(
+        supper_for_later(&scene),
+        nobody_cooks_at_night(&scene),
+        who_pauses_at_the_time_is_passed_over(&scene),
+    );
     scene.close().await;
 }
 
@@ -34,6 +38,10 @@ async fn supper_for_later(scene: &Scene) {
         (&json!("CONFIRMED"), deliver_at)
     );
     assert!(scene.now() < release_at && release_at < deliver_at, "{waiting}");
+    // Ten minutes to cook, four at two doors, 800 m at 300 m a minute, five to answer, five to spare.
+    let lead = minutes(10 + 4 + 5 + 5).0 + seconds(160).0;
+    let off = (deliver_at - release_at).0 - lead;
+    assert!(off.abs() <= 1_000, "{off} ms off");
     let accept = kitchen.order_path(&placed, "accept");
     kitchen
         .refused(&accept, &json!({"ready_in_min": 10}), "409 wrong_state")
@@ -97,4 +105,27 @@ async fn nobody_cooks_at_night(scene: &Scene) {
     scene.operator.put(&suspension, json!({"suspended": true})).await;
     asha.refused("/v1/orders", &at(90), "422 restaurant_closed").await;
     assert_eq!(kitchen.left(0).await, 19, "who was refused holds nothing");
+}
+
+async fn who_pauses_at_the_time_is_passed_over(scene: &Scene) {
+    let kitchen = scene.kitchen("Not Tonight", (-2_000.0, 0.0), json!({})).await;
+    let asha = scene.customer();
+    let of_kitchen = kitchen.listens().await;
+    let mut order = kitchen.order(1);
+    order["deliver_at"] = json!(scene.now() + minutes(31));
+    let placed = asha.place(&order).await;
+    scene
+        .until(&placed, "a time of release", |order| order["release_at"].is_string())
+        .await;
+    let status = format!("{}/status", kitchen.path);
+    kitchen.put(&status, json!({"pause_min": 600})).await;
+    // Nobody else has it: the money and the stock go back.
+    let ended = scene.payment(&placed, "VOIDED").await;
+    assert_eq!(
+        (&ended["state"], &ended["cancel_reason"]),
+        (&json!("CANCELLED"), &json!("no_restaurant"))
+    );
+    assert_eq!(of_kitchen.names(&placed).first().unwrap(), "ORDER_SCHEDULED");
+    assert!(!of_kitchen.names(&placed).contains(&"NEW_ORDER".to_owned()));
+    assert_eq!(kitchen.left(0).await, 20);
 }
