@@ -7,6 +7,7 @@
 //! | [`kills`] | every process killed again and again under traffic: nothing acknowledged is lost, hub equals region |
 //! | [`alone`] | a region that sells without a hub, which catches up when it appears |
 //! | [`once`] | one Idempotency-Key, one order, the same bytes, also after a kill |
+//! | [`order`] | an order from the menu to the rating, one story a promise |
 //! | [`hub_page`] | the hub in a browser: its numbers, its looks, no foreign request |
 //! | [`bad_input`] | what is wrong is refused with the right problem, and changes nothing |
 
@@ -15,6 +16,7 @@ mod bad_input;
 mod hub_page;
 mod kills;
 mod once;
+mod order;
 mod smoke;
 
 use std::sync::Arc;

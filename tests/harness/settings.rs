@@ -75,14 +75,20 @@ impl RegionFile {
     }
 
     /// Relaxes what measures the distance between two machines rather than human time: when region time runs `rate`
-    /// times as fast, a second on the wire is `rate` seconds of it.
+    /// times as fast, a second on the wire is `rate` seconds of it. What the file says already is never made shorter.
     #[must_use]
     pub fn for_rate(self, rate: f64) -> Self {
-        let at_least =
-            |default_ms: i64, real_s: f64, most_ms: i64| default_ms.max((real_s * 1_000.0 * rate) as i64).min(most_ms);
-        self.set("dispatch.offer_ttl_ms", at_least(30_000, 1.5, 600_000))
-            .set("dispatch.position_age_max_ms", at_least(60_000, 5.0, 3_600_000))
-            .set("orders.accept_within_ms", at_least(300_000, 4.0, 3_600_000))
+        let rules = [
+            ("dispatch.offer_ttl_ms", 30_000, 1.5, 600_000),
+            ("dispatch.position_age_max_ms", 60_000, 5.0, 3_600_000),
+            ("orders.accept_within_ms", 300_000, 4.0, 3_600_000),
+        ];
+        rules
+            .into_iter()
+            .fold(self, |file, (path, default_ms, real_s, most_ms)| {
+                let set_ms = file.find(path).and_then(Value::as_integer).unwrap_or(default_ms);
+                file.set(path, set_ms.max((real_s * 1_000.0 * rate) as i64).min(most_ms))
+            })
     }
 
     /// The region's name.
@@ -109,11 +115,14 @@ impl RegionFile {
         }
     }
 
-    fn get(&self, path: &str) -> &Value {
+    fn find(&self, path: &str) -> Option<&Value> {
         let mut steps = path.split('.');
         let first = steps.next().and_then(|step| self.0.get(step));
-        steps
-            .fold(first, |value, step| value.and_then(|value| value.get(step)))
+        steps.fold(first, |value, step| value.and_then(|value| value.get(step)))
+    }
+
+    fn get(&self, path: &str) -> &Value {
+        self.find(path)
             .unwrap_or_else(|| panic!("the region file has no {path}"))
     }
 

@@ -18,7 +18,7 @@ use tomato_shared::time::{DurationMs, UnixMs};
 use super::city::Catalogue;
 use super::command::{Basket, Refusal};
 use super::menu;
-use super::model::{Promo, Restaurant};
+use super::model::{Promo, Restaurant, holds};
 use super::policy::Policy;
 
 /// The answer to a question for a price.
@@ -246,7 +246,7 @@ impl Sums {
     /// What lines and way cost, before anything is taken off.
     pub fn of(restaurant: &Restaurant, lines: &[Line], place: LatLng, policy: &Policy) -> Result<Self, Refusal> {
         let fees = &policy.fees;
-        let zone = fees.zones.iter().find(|zone| zone.cells.contains(&place));
+        let zone = fees.zones.iter().find(|zone| holds(&zone.cells, &place));
         let way = fees
             .delivery_per_km_minor
             .saturating_mul(started_km(restaurant.place.distance_m(&place)));
