@@ -219,7 +219,8 @@ impl Default for DispatchConfig {
 }
 
 impl Config {
-    /// The numbers to decide by; `None` where [`Validate`] would have found the region's id or currency missing.
+    /// The numbers to decide by; `None` where the check of the configuration would have found id, currency or time zone of the
+    /// region missing.
     pub fn policy(&self, quote_key: Vec<u8>) -> Option<Policy> {
         let (orders, fees, dispatch) = (&self.orders, &self.fees, &self.dispatch);
         Some(Policy {
