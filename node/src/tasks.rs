@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::engine::command::{Command, PaymentOutcome};
 use crate::engine::model::By;
 use crate::engine::task::{Task, TaskKey};
+use crate::metrics::Metrics;
 use crate::payments::simulated::Simulated;
 use crate::store::{StoreError, load};
 use crate::writer::{Context, Failure, Writer};
@@ -44,6 +45,8 @@ pub struct Tasks {
     pub path: PathBuf,
     /// Tasks as they are committed.
     pub queue: mpsc::Receiver<Task>,
+    /// Counts how long calls take.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Tasks {
@@ -90,8 +93,11 @@ impl Tasks {
             return;
         }
         let (writer, provider, clock) = (self.writer.clone(), self.provider.clone(), self.clock);
+        let metrics = self.metrics.clone();
         calls.spawn(async move {
+            let began = Instant::now();
             let outcome = call(&provider, clock, &task).await;
+            metrics.paid(task.kind, began.elapsed());
             report(&writer, clock, &task, outcome).await;
             key
         });

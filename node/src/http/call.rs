@@ -3,7 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{RawPathParams, Request};
@@ -23,6 +23,7 @@ use super::table::{self, Access, Key, Route};
 use super::{App, error, idempotency, origin, trace};
 use crate::engine::command::Command;
 use crate::engine::model::By;
+use crate::metrics::Metrics;
 use crate::writer::{Context, IdempotencyKey};
 
 /// Longest path with its query; a WebSocket's token may stand in it.
@@ -53,6 +54,8 @@ pub struct Call {
     pub body: Bytes,
     /// W3C trace context to continue.
     pub trace: Option<String>,
+    /// When the request's head had arrived.
+    pub began: Instant,
     params: Vec<(String, String)>,
 }
 
@@ -88,8 +91,12 @@ impl Call {
             trace: self.trace.clone(),
             device_at: self.device_at()?,
         };
+        let is_new = matches!(command, Command::PlaceOrder(_));
         let submitted = self.app.writer.submit(by, command, context).await;
         let answer = submitted.map_err(error::from_failure)?;
+        if is_new {
+            self.app.metrics.order_creation.took(self.began.elapsed());
+        }
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
         Ok(json(status, answer.body))
     }
@@ -148,7 +155,9 @@ pub fn ok<T: serde::Serialize>(value: &T) -> Result<Response, Problem> {
 /// Runs a route's handler.
 pub async fn run(app: Arc<App>, route: &'static Route, params: Option<RawPathParams>, request: Request) -> Response {
     let mut stamp = Stamp::of(&app, &request);
-    let work = AssertUnwindSafe(handle(app, route, params, request, &mut stamp.standing)).catch_unwind();
+    stamp.route = Some(route);
+    let began = stamp.began;
+    let work = AssertUnwindSafe(handle(app, route, params, (request, began), &mut stamp.standing)).catch_unwind();
     let result = Box::pin(work).await.unwrap_or_else(|_| {
         tracing::error!(request_id = stamp.request_id, path = route.path, "a handler panicked");
         Err(Problem::internal())
@@ -176,12 +185,15 @@ async fn handle(
     app: Arc<App>,
     route: &'static Route,
     params: Option<RawPathParams>,
-    request: Request,
+    (request, began): (Request, Instant),
     standing: &mut Option<Standing>,
 ) -> Result<Response, Problem> {
     // Held until there is an answer.
     let place = app.shed.enter(route.class);
     if place.is_none() && !route.is_probe() {
+        if let Some(count) = app.metrics.http_shed.get(route.class as usize) {
+            count.one();
+        }
         return Err(error::overloaded());
     }
     let (parts, body) = request.into_parts();
@@ -198,7 +210,10 @@ async fn handle(
     let address = origin::address(&parts, &app.http.trusted_proxies);
     let paid = app.rates.pay(route, payer.as_ref(), address);
     *standing = paid.clone().unwrap_or_else(Some);
-    paid.map_err(|standing| error::rate_limited(standing.reset_s))?;
+    paid.map_err(|standing| {
+        app.metrics.http_rate_limited.one();
+        error::rate_limited(standing.reset_s)
+    })?;
     let caller = caller?;
     let params = params.ok_or_else(|| error::invalid_path("path", "not UTF-8".into()))?;
     let params = params
@@ -214,6 +229,7 @@ async fn handle(
         parts,
         body,
         trace,
+        began,
         params,
     };
     match tokio::time::timeout(ANSWER_WITHIN, (route.handler)(call)).await {
@@ -268,6 +284,10 @@ fn is(headers: &HeaderMap, media: &str) -> bool {
 
 /// What an answer needs of its request.
 struct Stamp {
+    began: Instant,
+    metrics: Arc<Metrics>,
+    /// `None` where no path fitted.
+    route: Option<&'static Route>,
     request_id: String,
     path: String,
     /// The site whose page may see the answer.
@@ -281,6 +301,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 impl Stamp {
     fn of(app: &App, request: &Request) -> Self {
         Self {
+            began: Instant::now(),
+            metrics: app.metrics.clone(),
+            route: None,
             request_id: trace::request_id(request.headers()),
             path: request.uri().path().to_owned(),
             origin: origin::allowed(request.headers(), &app.http).cloned(),
@@ -298,6 +321,8 @@ impl Stamp {
                 .request_id(self.request_id.clone())
                 .into_response()
         });
+        self.metrics
+            .answered(self.route, response.status(), self.began.elapsed());
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             headers.insert(REQUEST_ID, id);

@@ -66,6 +66,7 @@ use crate::engine::policy::Policy;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
 use crate::store::StoreError;
+use crate::metrics::Metrics;
 use crate::store::pool::Pool;
 use crate::writer::{Head, Writer};
 use table::{ROUTES, Route};
@@ -99,6 +100,10 @@ pub struct Parts {
     /// Where apps reach this node.
     pub public_url: String,
     /// Ends the sockets when the process stops.
+    /// The connection to the region's broker; `None` where there is none to be had.
+    pub broker: Option<async_nats::Client>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     pub stop: StopSignal,
 }
 
@@ -137,6 +142,12 @@ impl App {
     }
 
     /// Every restaurant, as of the newest commit.
+    /// Whether the region's broker can be reached now.
+    pub(crate) fn broker_is_there(&self) -> bool {
+        let state = self.parts.broker.as_ref().map(async_nats::Client::connection_state);
+        state == Some(async_nats::connection::State::Connected)
+    }
+
     pub(crate) fn catalogue(&self) -> Arc<Catalogue> {
         self.parts.catalogue.borrow().clone()
     }

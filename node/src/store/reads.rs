@@ -128,6 +128,14 @@ pub fn oldest_after(connection: &Connection, watermark_seq: u64) -> Result<Optio
 
 fn with_driver(connection: &Connection, order: Order) -> Result<OrderRow, StoreError> {
     let driver = match order.delivery.driver_id {
+/// How many calls to the outside of each kind, by its stored number, have no outcome yet.
+pub fn tasks_open(connection: &Connection) -> Result<Vec<(i64, u32)>, StoreError> {
+    let mut statement = prepare(connection, "SELECT kind, count(*) FROM tasks GROUP BY kind")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    rows.and_then(Iterator::collect)
+        .map_err(StoreError::sqlite("count tasks"))
+}
+
         Some(id) => driver(connection, id)?,
         None => None,
     };

@@ -29,6 +29,7 @@ use crate::engine::policy::Policy;
 use crate::engine::task::Task;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
+use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::load::Loaded;
 pub use inbox::Class;
@@ -123,10 +124,12 @@ pub struct Outlets {
     pub head: watch::Sender<Head>,
     /// Calls to be made. When it is full they wait in their table.
     pub tasks: mpsc::Sender<Task>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Where the region's events stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Head {
     /// The region's incarnation.
     pub incarnation: u32,

@@ -1,6 +1,7 @@
 //! The routes as clients meet them: the real router, writer and file.
 
 mod access;
+mod admin;
 mod asyncapi;
 mod data;
 mod fields;
@@ -110,16 +111,13 @@ impl Rig {
         let fleet = Arc::new(Fleet::new(DurationMs::from_mins(2)));
         let feed = Arc::new(Feed::new(0, reads::totals(&file.connection).unwrap()));
         let (catalogue, catalogue_in) = watch::channel(Arc::default());
-        let head = Head {
+        let (head, head_in) = watch::channel(Head {
             incarnation: 1,
-            seq: 0,
-            watermark_seq: 0,
-            orders_open: 0,
-            orders_waiting: 0,
-        };
-        let (head, head_in) = watch::channel(head);
+            ..Head::default()
+        });
         let (tasks, tasks_in) = mpsc::channel(100);
         let (writer, _) = writer::start(Start {
+        let metrics = crate::metrics::tests::none();
             store: file,
             loaded,
             incarnation: 1,
@@ -134,6 +132,7 @@ impl Rig {
                 head,
                 tasks,
             },
+                metrics: metrics.clone(),
         })
         .unwrap();
         let key = SigningKey::load_or_create(&directory.path().join("key.der")).unwrap();
@@ -157,6 +156,8 @@ impl Rig {
             http: config.http,
             public_url: "https://blr.test".into(),
             stop: supervisor.stop_signal(),
+            broker: None,
+            metrics,
         });
         let app = Arc::new(app.unwrap());
         Self {

@@ -106,6 +106,7 @@ impl Region {
             catalogue: watch::channel(Arc::default()).0,
             head,
             tasks,
+            metrics: crate::metrics::tests::none(),
         };
         let (writer, end) = super::start(Start {
             store: file,
