@@ -12,7 +12,7 @@
 //! | [`kitchen`] [`menus`] [`promotions`] | for restaurants, and those who write them |
 //! | [`drivers`] [`positions`] [`statements`] | for drivers |
 //! | [`desk`] [`operators`] [`health`] | for operators |
-//! | [`live`] | the WebSocket |
+//! | [`live`] [`events`] | the WebSocket; the same for those who ask |
 //!
 //! Handlers know routes and JSON; they decide nothing. A command goes to the writer, whose answer is passed on byte for
 //! byte; a read goes to the pool of readers and is shown through `engine::view`, like everything else.
@@ -25,6 +25,7 @@ pub mod desk;
 pub mod docs;
 pub mod drivers;
 pub mod error;
+pub mod events;
 pub mod feedback;
 pub mod health;
 pub mod idempotency;
@@ -65,8 +66,8 @@ use crate::engine::city::Catalogue;
 use crate::engine::policy::Policy;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
-use crate::store::StoreError;
 use crate::metrics::Metrics;
+use crate::store::StoreError;
 use crate::store::pool::Pool;
 use crate::writer::{Head, Writer};
 use table::{ROUTES, Route};
@@ -99,11 +100,11 @@ pub struct Parts {
     pub http: HttpConfig,
     /// Where apps reach this node.
     pub public_url: String,
-    /// Ends the sockets when the process stops.
     /// The connection to the region's broker; `None` where there is none to be had.
     pub broker: Option<async_nats::Client>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Ends the sockets when the process stops.
     pub stop: StopSignal,
 }
 
@@ -141,13 +142,13 @@ impl App {
         Ok(())
     }
 
-    /// Every restaurant, as of the newest commit.
     /// Whether the region's broker can be reached now.
     pub(crate) fn broker_is_there(&self) -> bool {
         let state = self.parts.broker.as_ref().map(async_nats::Client::connection_state);
         state == Some(async_nats::connection::State::Connected)
     }
 
+    /// Every restaurant, as of the newest commit.
     pub(crate) fn catalogue(&self) -> Arc<Catalogue> {
         self.parts.catalogue.borrow().clone()
     }

@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod asyncapi;
 mod data;
+mod events;
 mod fields;
 mod gate;
 mod input;
@@ -116,8 +117,8 @@ impl Rig {
             ..Head::default()
         });
         let (tasks, tasks_in) = mpsc::channel(100);
-        let (writer, _) = writer::start(Start {
         let metrics = crate::metrics::tests::none();
+        let (writer, _) = writer::start(Start {
             store: file,
             loaded,
             incarnation: 1,
@@ -131,8 +132,8 @@ impl Rig {
                 catalogue,
                 head,
                 tasks,
-            },
                 metrics: metrics.clone(),
+            },
         })
         .unwrap();
         let key = SigningKey::load_or_create(&directory.path().join("key.der")).unwrap();
@@ -155,9 +156,9 @@ impl Rig {
             path,
             http: config.http,
             public_url: "https://blr.test".into(),
-            stop: supervisor.stop_signal(),
             broker: None,
             metrics,
+            stop: supervisor.stop_signal(),
         });
         let app = Arc::new(app.unwrap());
         Self {
