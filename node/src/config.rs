@@ -10,6 +10,7 @@ use tomato_shared::money::Currency;
 use tomato_shared::runtime::config::{Faults, Validate};
 use tomato_shared::runtime::jwt::AuthConfig;
 use tomato_shared::runtime::nats::RegionBroker;
+use tomato_shared::runtime::otlp::OtlpConfig;
 use tomato_shared::runtime::telemetry::LogConfig;
 use tomato_shared::time::UnixMs;
 
@@ -51,6 +52,8 @@ pub struct Config {
     pub clock: ClockConfig,
     /// Logs.
     pub log: LogConfig,
+    /// Traces.
+    pub otlp: OtlpConfig,
 }
 
 /// `[region]`

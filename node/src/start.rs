@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tomato_shared::cell::RegionId;
 use tomato_shared::runtime::jwt::{self, KeysError};
 use tomato_shared::runtime::nats::{self, Broker, BrokerError};
+use tomato_shared::runtime::otlp::{Exporter, Tracer};
 use tomato_shared::runtime::serve::{self, BindError};
 use tomato_shared::runtime::shutdown::{Exit, Supervisor};
 use tomato_shared::subject;
@@ -87,6 +88,8 @@ struct Core {
     writer: Writer,
     writer_end: oneshot::Receiver<Result<(), WriterStopped>>,
     metrics: Arc<Metrics>,
+    tracer: Tracer,
+    exporter: Option<Exporter>,
     /// Calls to the outside that the last run left open.
     pending: Vec<Task>,
 }
@@ -104,6 +107,9 @@ fn open(config: &Config) -> Result<(Core, Inlets), StartError> {
     let feed = Arc::new(Feed::new(loaded.head_seq, loaded.totals.clone()));
     let pending = loaded.tasks.clone();
     let metrics = Arc::new(Metrics::new(&region, config.region.currency.ok_or(StartError::Config)?));
+    let resource = [("service.name", "tomato-node"), ("tomato.region", region.as_str())];
+    let (tracer, exporter) = Tracer::new(&config.otlp, &resource, clock.wall_ms()).unzip();
+    let tracer = tracer.unwrap_or_default();
     let head = writer::Head {
         incarnation: meta.incarnation,
         seq: loaded.head_seq,
@@ -111,7 +117,7 @@ fn open(config: &Config) -> Result<(Core, Inlets), StartError> {
         orders_open: 0,
         orders_waiting: 0,
     };
-    let (outlets, inlets) = channels(&feed, &fleet, &metrics, head);
+    let (outlets, inlets) = channels(&feed, &fleet, (&metrics, &tracer), head);
     let (writer, writer_end) = writer::start(Start {
         store: file,
         loaded,
@@ -134,6 +140,8 @@ fn open(config: &Config) -> Result<(Core, Inlets), StartError> {
             writer,
             writer_end,
             metrics,
+            tracer,
+            exporter,
             pending,
         },
         inlets,
@@ -155,6 +163,9 @@ impl Node {
         let (mut core, inlets) = open(&config)?;
         let broker = Broker::region(&core.region, &config.broker, &config.data_dir)?;
         let mut supervisor = Supervisor::default();
+        if let Some(exporter) = core.exporter.take() {
+            supervisor.spawn("traces", exporter.run(supervisor.stop_signal()));
+        }
         core.call_outside(&mut supervisor, &config, inlets.tasks);
         let url = &config.region.public_url;
         let (published, client) = core.tie_to_hub(&mut supervisor, &broker, url, &inlets.head).await?;
@@ -182,6 +193,7 @@ impl Node {
             public_url: config.region.public_url,
             broker: Some(client),
             metrics: core.metrics,
+            tracer: core.tracer,
             stop: supervisor.stop_signal(),
         })?;
         let app = Arc::new(app);
@@ -257,6 +269,7 @@ impl Core {
             path: self.path.clone(),
             queue,
             metrics: self.metrics.clone(),
+            tracer: self.tracer.clone(),
         };
         let pending = std::mem::take(&mut self.pending);
         supervisor.spawn("tasks", tasks.run(pending, supervisor.stop_signal()));
@@ -280,6 +293,7 @@ impl Core {
             path: self.path.clone(),
             head: head.clone(),
             published: published.clone(),
+            tracer: self.tracer.clone(),
         };
         supervisor.spawn("relay", relay.run(supervisor.stop_signal()));
         let link = Link {
@@ -315,7 +329,12 @@ impl Watched {
     }
 }
 
-fn channels(feed: &Arc<Feed>, fleet: &Arc<Fleet>, metrics: &Arc<Metrics>, head: writer::Head) -> (Outlets, Inlets) {
+fn channels(
+    feed: &Arc<Feed>,
+    fleet: &Arc<Fleet>,
+    (metrics, tracer): (&Arc<Metrics>, &Tracer),
+    head: writer::Head,
+) -> (Outlets, Inlets) {
     let (catalogue, catalogue_in) = watch::channel(Arc::default());
     let (head, head_in) = watch::channel(head);
     let (tasks, tasks_in) = mpsc::channel(tasks::QUEUE_MAX);
@@ -326,6 +345,7 @@ fn channels(feed: &Arc<Feed>, fleet: &Arc<Fleet>, metrics: &Arc<Metrics>, head: 
         head,
         tasks,
         metrics: metrics.clone(),
+        tracer: tracer.clone(),
     };
     (
         outlets,

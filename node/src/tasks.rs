@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tomato_shared::runtime::otlp::{Side, Tracer};
 use tomato_shared::runtime::shutdown::StopSignal;
 use tomato_shared::time::DurationMs;
 
@@ -47,6 +48,8 @@ pub struct Tasks {
     pub queue: mpsc::Receiver<Task>,
     /// Counts how long calls take.
     pub metrics: Arc<Metrics>,
+    /// Traces.
+    pub tracer: Tracer,
 }
 
 impl Tasks {
@@ -93,11 +96,16 @@ impl Tasks {
             return;
         }
         let (writer, provider, clock) = (self.writer.clone(), self.provider.clone(), self.clock);
-        let metrics = self.metrics.clone();
+        let (metrics, tracer) = (self.metrics.clone(), self.tracer.clone());
         calls.spawn(async move {
             let began = Instant::now();
+            let span = tracer.child(task.trace.as_deref());
             let outcome = call(&provider, clock, &task).await;
             metrics.paid(task.kind, began.elapsed());
+            if let Some(span) = span {
+                let kind = ("tomato.task.kind", task.kind.name().to_owned());
+                tracer.end(span, ("provider.call", Side::Client), vec![kind], false);
+            }
             report(&writer, clock, &task, outcome).await;
             key
         });
@@ -109,7 +117,9 @@ async fn call(provider: &Simulated, clock: Clock, task: &Task) -> PaymentOutcome
     loop {
         match provider.call(task).await {
             Ok(outcome) => return outcome,
-            Err(error) => tracing::warn!(payment_id = %task.payment_id, kind = ?task.kind, %error, "asking again"),
+            Err(error) => {
+                tracing::warn!(payment_id = %task.payment_id, trace_id = crate::http::trace::id_of(task.trace.as_deref()), kind = ?task.kind, %error, "asking again")
+            }
         }
         tokio::time::sleep(clock.real(pause)).await;
         pause = DurationMs(pause.0.saturating_mul(2).min(PAUSE_MAX.0));

@@ -8,6 +8,7 @@
 //! | [`alone`] | a region that sells without a hub, which catches up when it appears |
 //! | [`once`] | one Idempotency-Key, one order, the same bytes, also after a kill |
 //! | [`hub_page`] | the hub in a browser: its numbers, its looks, no foreign request |
+//! | [`telemetry`] | one trace from the request to the stream, and nobody's address in the log |
 //! | [`bad_input`] | what is wrong is refused with the right problem, and changes nothing |
 
 mod alone;
@@ -16,6 +17,7 @@ mod hub_page;
 mod kills;
 mod once;
 mod smoke;
+mod telemetry;
 
 use std::sync::Arc;
 use std::time::Duration;

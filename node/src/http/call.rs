@@ -14,6 +14,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tomato_shared::id::{Id, Kind};
+use tomato_shared::runtime::otlp::Side;
 use tomato_shared::runtime::problem::Problem;
 use tomato_shared::time::{DurationMs, UnixMs};
 
@@ -156,8 +157,7 @@ pub fn ok<T: serde::Serialize>(value: &T) -> Result<Response, Problem> {
 pub async fn run(app: Arc<App>, route: &'static Route, params: Option<RawPathParams>, request: Request) -> Response {
     let mut stamp = Stamp::of(&app, &request);
     stamp.route = Some(route);
-    let began = stamp.began;
-    let work = AssertUnwindSafe(handle(app, route, params, (request, began), &mut stamp.standing)).catch_unwind();
+    let work = AssertUnwindSafe(handle(app, route, params, request, &mut stamp)).catch_unwind();
     let result = Box::pin(work).await.unwrap_or_else(|_| {
         tracing::error!(request_id = stamp.request_id, path = route.path, "a handler panicked");
         Err(Problem::internal())
@@ -185,8 +185,8 @@ async fn handle(
     app: Arc<App>,
     route: &'static Route,
     params: Option<RawPathParams>,
-    (request, began): (Request, Instant),
-    standing: &mut Option<Standing>,
+    request: Request,
+    stamp: &mut Stamp,
 ) -> Result<Response, Problem> {
     // Held until there is an answer.
     let place = app.shed.enter(route.class);
@@ -209,7 +209,7 @@ async fn handle(
     };
     let address = origin::address(&parts, &app.http.trusted_proxies);
     let paid = app.rates.pay(route, payer.as_ref(), address);
-    *standing = paid.clone().unwrap_or_else(Some);
+    stamp.standing = paid.clone().unwrap_or_else(Some);
     paid.map_err(|standing| {
         app.metrics.http_rate_limited.one();
         error::rate_limited(standing.reset_s)
@@ -222,6 +222,10 @@ async fn handle(
         .collect();
     let body = read_body(route.body, &parts.headers, body).await?;
     let trace = trace::of(&parts.headers);
+    let span = app.tracer.root(trace.as_deref()).filter(|_| !route.is_probe());
+    let trace = span.map(|span| span.context.to_string()).or(trace);
+    let tracer = app.tracer.clone();
+    stamp.trace.clone_from(&trace);
     let call = Call {
         app,
         route,
@@ -229,13 +233,21 @@ async fn handle(
         parts,
         body,
         trace,
-        began,
+        began: stamp.began,
         params,
     };
-    match tokio::time::timeout(ANSWER_WITHIN, (route.handler)(call)).await {
-        Ok(result) => result,
-        Err(_) => Err(error::timeout()),
+    let answered = tokio::time::timeout(ANSWER_WITHIN, (route.handler)(call)).await;
+    let result = answered.unwrap_or_else(|_| Err(error::timeout()));
+    if let Some(span) = span {
+        let status = result.as_ref().map_or_else(Problem::status, Response::status);
+        let attributes = vec![
+            ("http.request.method", route.method.names()[0].to_owned()),
+            ("http.route", route.path.to_owned()),
+            ("http.response.status_code", status.as_u16().to_string()),
+        ];
+        tracer.end(span, (route.name, Side::Server), attributes, status.is_server_error());
     }
+    result
 }
 
 async fn read_body(rule: table::Body, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
@@ -290,6 +302,8 @@ struct Stamp {
     route: Option<&'static Route>,
     request_id: String,
     path: String,
+    /// W3C trace context, once it is known.
+    trace: Option<String>,
     /// The site whose page may see the answer.
     origin: Option<HeaderValue>,
     /// What is left of the caller's budget.
@@ -306,6 +320,7 @@ impl Stamp {
             route: None,
             request_id: trace::request_id(request.headers()),
             path: request.uri().path().to_owned(),
+            trace: None,
             origin: origin::allowed(request.headers(), &app.http).cloned(),
             standing: None,
         }
@@ -314,13 +329,26 @@ impl Stamp {
     fn finish(self, result: Result<Response, Problem>, public: bool) -> Response {
         let mut response = result.unwrap_or_else(|problem| {
             if problem.status().is_server_error() {
-                tracing::warn!(request_id = self.request_id, path = self.path, %problem, "request failed");
+                tracing::warn!(
+                    request_id = self.request_id,
+                    trace_id = trace::id_of(self.trace.as_deref()),
+                    path = self.path,
+                    %problem,
+                    "request failed"
+                );
             }
             problem
                 .instance(self.path)
                 .request_id(self.request_id.clone())
                 .into_response()
         });
+        tracing::debug!(
+            request_id = self.request_id,
+            trace_id = trace::id_of(self.trace.as_deref()),
+            route = self.route.map(|route| route.path),
+            status = response.status().as_u16(),
+            "answered"
+        );
         self.metrics
             .answered(self.route, response.status(), self.began.elapsed());
         let headers = response.headers_mut();

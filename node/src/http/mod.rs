@@ -58,6 +58,7 @@ use axum::extract::{RawPathParams, Request, State};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use tokio::sync::watch;
 use tomato_shared::runtime::jwt::Verifier;
+use tomato_shared::runtime::otlp::Tracer;
 use tomato_shared::runtime::shutdown::StopSignal;
 
 use crate::clock::Clock;
@@ -104,6 +105,8 @@ pub struct Parts {
     pub broker: Option<async_nats::Client>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Traces.
+    pub tracer: Tracer,
     /// Ends the sockets when the process stops.
     pub stop: StopSignal,
 }

@@ -28,6 +28,7 @@ fn tasks(region: &mut Region, directory: &Path) -> Tasks {
         path: file(directory),
         queue: region.tasks.take().unwrap(),
         metrics: crate::metrics::tests::none(),
+        tracer: Tracer::default(),
     }
 }
 

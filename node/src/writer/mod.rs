@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
+use tomato_shared::runtime::otlp::Tracer;
 use tomato_shared::sync::Watermark;
 use tomato_shared::time::UnixMs;
 
@@ -126,6 +127,8 @@ pub struct Outlets {
     pub tasks: mpsc::Sender<Task>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Traces.
+    pub tracer: Tracer,
 }
 
 /// Where the region's events stand.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use tomato_shared::runtime::otlp::Side;
 use tomato_shared::time::DurationMs;
 
 use super::batch::{Batch, News, stopped};
@@ -96,6 +97,7 @@ impl Loop {
             incarnation: self.head.incarnation,
             head_seq: self.head.seq,
             tick,
+            tracer: &self.start.outlets.tracer,
             news: News::default(),
         };
         // First of all, while memory and fleet say the same of every driver: the fleet hears of changes after the commit.
@@ -164,6 +166,13 @@ impl Loop {
     fn tell(&mut self, news: News) {
         self.tell_head();
         let (outlets, city) = (&self.start.outlets, &self.start.loaded.city);
+        for span in news.spans {
+            let batch = ("tomato.batch.commands", news.held.len().to_string());
+            let event = ("tomato.event.head", self.head.seq.to_string());
+            outlets
+                .tracer
+                .end(span, ("writer.commit", Side::Internal), vec![batch, event], false);
+        }
         if news.catalogue_changed {
             outlets.catalogue.send_replace(city.catalogue().clone());
         }

@@ -27,6 +27,7 @@ use tokio::sync::{mpsc, watch};
 use tomato_shared::cell::LatLng;
 use tomato_shared::id::{DriverId, Id, ItemId, Kind, OrderId, RestaurantId, UserId};
 use tomato_shared::runtime::jwt::{Claims, Role, SigningKey, TrustedIssuer, Verifier};
+use tomato_shared::runtime::otlp::Tracer;
 use tomato_shared::runtime::shutdown::Supervisor;
 use tomato_shared::time::{DurationMs, UnixMs};
 use tower::ServiceExt as _;
@@ -94,6 +95,14 @@ impl Reply {
     }
 }
 
+fn verifier(key: &SigningKey) -> Verifier {
+    let issuer = TrustedIssuer {
+        issuer: ISSUER.into(),
+        keys: key.jwk_set().unwrap(),
+    };
+    Verifier::new("tomato", vec![issuer], 100)
+}
+
 impl Rig {
     fn new() -> Self {
         Self::with(|_| {})
@@ -133,14 +142,11 @@ impl Rig {
                 head,
                 tasks,
                 metrics: metrics.clone(),
+                tracer: Tracer::default(),
             },
         })
         .unwrap();
         let key = SigningKey::load_or_create(&directory.path().join("key.der")).unwrap();
-        let issuer = TrustedIssuer {
-            issuer: ISSUER.into(),
-            keys: key.jwk_set().unwrap(),
-        };
         let supervisor = Supervisor::default();
         let app = App::new(Parts {
             writer: writer.clone(),
@@ -151,13 +157,14 @@ impl Rig {
             feed,
             clock,
             policy,
-            verifier: Arc::new(Verifier::new("tomato", vec![issuer], 100)),
+            verifier: Arc::new(verifier(&key)),
             jwks: key.jwks(),
             path,
             http: config.http,
             public_url: "https://blr.test".into(),
             broker: None,
             metrics,
+            tracer: Tracer::default(),
             stop: supervisor.stop_signal(),
         });
         let app = Arc::new(app.unwrap());
