@@ -1,5 +1,7 @@
 //! The house rules that a machine can hold. Clippy holds the rest (function length, casts, unwraps).
 
+mod monitoring;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -49,10 +49,15 @@ impl Clock {
         self.rate
     }
 
+    /// Real milliseconds since 1970, for what other machines compare with theirs.
+    pub fn wall_ms(&self) -> i64 {
+        let passed = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.started_wall_ms.saturating_add(passed)
+    }
+
     /// Real seconds since 1970, for tokens and certificates, which know nothing of `rate`.
     pub fn wall_seconds(&self) -> i64 {
-        let passed = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
-        self.started_wall_ms.saturating_add(passed) / 1_000
+        self.wall_ms() / 1_000
     }
 
     /// Real time that a span of region time takes; zero for spans that point back.

@@ -1,6 +1,7 @@
 //! The configuration of a node, and the only reader of files and environment. Every field says what it means, its unit, its
 //! default and its bounds; `config/node.toml` shows them all.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -9,6 +10,7 @@ use tomato_shared::money::Currency;
 use tomato_shared::runtime::config::{Faults, Validate};
 use tomato_shared::runtime::jwt::AuthConfig;
 use tomato_shared::runtime::nats::RegionBroker;
+use tomato_shared::runtime::otlp::OtlpConfig;
 use tomato_shared::runtime::telemetry::LogConfig;
 use tomato_shared::time::UnixMs;
 
@@ -26,6 +28,8 @@ pub struct Config {
     pub region: RegionConfig,
     /// Where apps connect.
     pub http: HttpConfig,
+    /// Where whoever runs the node looks.
+    pub admin: AdminConfig,
     /// Who may act.
     pub auth: AuthConfig,
     /// The region's nats-server.
@@ -48,6 +52,8 @@ pub struct Config {
     pub clock: ClockConfig,
     /// Logs.
     pub log: LogConfig,
+    /// Traces.
+    pub otlp: OtlpConfig,
 }
 
 /// `[region]`
@@ -70,6 +76,21 @@ pub struct RegionConfig {
     pub rings: u32,
     /// Where apps reach this node from outside, as `https://blr.example`. Required.
     pub public_url: String,
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    /// Address and port of metrics and health, as `127.0.0.1:9090`; never one that the outside reaches. Default empty: none.
+    #[serde(deserialize_with = "address_or_none")]
+    pub listen: Option<SocketAddr>,
+}
+
+fn address_or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let read = (!text.is_empty()).then(|| text.parse()).transpose();
+    read.map_err(|_| serde::de::Error::custom("want an address and a port, as 127.0.0.1:9090, or nothing"))
 }
 
 /// Who moves the money of card payments.

@@ -18,6 +18,7 @@
 //! | [`tasks`] [`payments`] | calls to the outside that were committed, repeated until they are answered |
 //! | [`relay`] | outbox to JetStream, row id == stream sequence |
 //! | [`region`] | heartbeat, watermark, repair |
+//! | [`metrics`] [`admin`] | every number told to Prometheus; the port for whoever runs the node |
 //! | [`replay`] | benchmark instances through the dispatcher: reads files, checks, writes solutions |
 //!
 //! Place an order: `http/orders.rs` parses and signs the caller in; [`writer::Writer::submit`] queues; [`engine::order`] prices,
@@ -28,12 +29,14 @@
 //! The hub or the broker is away: nothing here waits for them; rows stay in the outbox until the hub's watermark passes them.
 //! The node restarts: the working set, the deadlines and the open tasks are rows; everything goes on from there.
 
+pub mod admin;
 pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod feed;
 pub mod fleet;
 pub mod http;
+pub mod metrics;
 pub mod payments;
 pub mod region;
 pub mod relay;

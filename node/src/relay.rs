@@ -16,6 +16,7 @@ use async_nats::jetstream::{self, Context};
 use tokio::sync::watch;
 use tomato_shared::cell::RegionId;
 use tomato_shared::event::{Decoded, ENVELOPE_VERSION, decode};
+use tomato_shared::runtime::otlp::{Begun, Side, Tracer};
 use tomato_shared::runtime::shutdown::StopSignal;
 use tomato_shared::subject;
 
@@ -44,6 +45,8 @@ pub struct Relay {
     pub head: watch::Receiver<Head>,
     /// Newest event in the stream, for whoever reports it.
     pub published: Arc<AtomicU64>,
+    /// Traces.
+    pub tracer: Tracer,
 }
 
 /// Why a round ended; the next one asks the stream where it stands.
@@ -119,7 +122,7 @@ impl Relay {
             if first.seq != last + 1 {
                 self.skip_to(&stream, first.seq, head).await?;
             }
-            last = publish(&context, &self.region, rows).await?;
+            last = self.publish(&context, rows).await?;
         }
     }
 
@@ -193,40 +196,63 @@ impl Relay {
     }
 }
 
-/// Publishes rows in one window and returns the last sequence. Every acknowledgement must name its row.
-async fn publish(context: &Context, region: &RegionId, rows: Vec<outbox::Row>) -> Result<u64, Interrupted> {
-    let broker = |error: jetstream::context::PublishError| Interrupted::Broker(error.to_string());
-    let mut acks = Vec::with_capacity(rows.len());
-    for row in rows {
-        let (seq, subject) = (row.seq, subject::event(region, &row.name));
-        let headers = headers(&row);
-        let ack = context
-            .publish_with_headers(subject, headers, row.payload.into())
-            .await
-            .map_err(broker)?;
-        acks.push((seq, ack));
-    }
-    let mut last = 0;
-    for (seq, ack) in acks {
-        let ack = ack.await.map_err(broker)?;
-        if ack.sequence != seq {
-            return Err(Interrupted::Broker(format!("row {seq} was stored as {}", ack.sequence)));
+impl Relay {
+    /// Publishes rows in one window and returns the last sequence. Every acknowledgement must name its row.
+    async fn publish(&self, context: &Context, rows: Vec<outbox::Row>) -> Result<u64, Interrupted> {
+        let broker = |error: jetstream::context::PublishError| Interrupted::Broker(error.to_string());
+        let mut acks = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (seq, subject) = (row.seq, subject::event(&self.region, &row.name));
+            let trace = trace_of(&row);
+            let span = self.tracer.child(trace.as_deref());
+            let headers = headers(&row, trace);
+            let ack = context
+                .publish_with_headers(subject, headers, row.payload.into())
+                .await
+                .map_err(broker)?;
+            acks.push((seq, row.name, ack, span));
         }
-        last = seq;
+        let mut last = 0;
+        for (seq, name, ack, span) in acks {
+            let ack = ack.await.map_err(broker)?;
+            if ack.sequence != seq {
+                return Err(Interrupted::Broker(format!("row {seq} was stored as {}", ack.sequence)));
+            }
+            self.told(span, name, seq);
+            last = seq;
+        }
+        Ok(last)
     }
-    Ok(last)
+
+    fn told(&self, span: Option<Begun>, name: String, seq: u64) {
+        let Some(span) = span else { return };
+        let attributes = vec![
+            ("messaging.system", "nats".to_owned()),
+            ("messaging.operation.type", "send".to_owned()),
+            ("messaging.message.id", seq.to_string()),
+            ("tomato.event.type", name),
+        ];
+        self.tracer
+            .end(span, ("relay.publish", Side::Producer), attributes, false);
+    }
 }
 
-fn headers(row: &outbox::Row) -> HeaderMap {
+/// The W3C trace context that an event bears.
+fn trace_of(row: &outbox::Row) -> Option<String> {
+    match decode(&row.payload) {
+        Ok(Decoded::Known(envelope)) => envelope.trace,
+        Ok(Decoded::Unknown(_)) | Err(_) => None,
+    }
+}
+
+fn headers(row: &outbox::Row, trace: Option<String>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(
         async_nats::header::NATS_EXPECTED_LAST_SEQUENCE,
         (row.seq - 1).to_string(),
     );
     headers.insert(subject::HEADER_SCHEMA, format!("{}/{ENVELOPE_VERSION}", row.name));
-    if let Ok(Decoded::Known(envelope)) = decode(&row.payload)
-        && let Some(trace) = envelope.trace
-    {
+    if let Some(trace) = trace {
         headers.insert(subject::HEADER_TRACE, trace);
     }
     headers

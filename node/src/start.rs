@@ -10,11 +10,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tomato_shared::cell::RegionId;
 use tomato_shared::runtime::jwt::{self, KeysError};
 use tomato_shared::runtime::nats::{self, Broker, BrokerError};
+use tomato_shared::runtime::otlp::{Exporter, Tracer};
 use tomato_shared::runtime::serve::{self, BindError};
 use tomato_shared::runtime::shutdown::{Exit, Supervisor};
 use tomato_shared::subject;
 use tomato_shared::time::{DurationMs, UnixMs};
 
+use crate::admin;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::policy::Policy;
@@ -22,6 +24,7 @@ use crate::engine::task::Task;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
 use crate::http::{self, App};
+use crate::metrics::Metrics;
 use crate::payments::simulated::Simulated;
 use crate::region::link::Link;
 use crate::relay::Relay;
@@ -84,6 +87,9 @@ struct Core {
     feed: Arc<Feed>,
     writer: Writer,
     writer_end: oneshot::Receiver<Result<(), WriterStopped>>,
+    metrics: Arc<Metrics>,
+    tracer: Tracer,
+    exporter: Option<Exporter>,
     /// Calls to the outside that the last run left open.
     pending: Vec<Task>,
 }
@@ -100,7 +106,18 @@ fn open(config: &Config) -> Result<(Core, Inlets), StartError> {
     let fleet = Arc::new(Fleet::new(DurationMs(config.dispatch.position_age_max_ms)));
     let feed = Arc::new(Feed::new(loaded.head_seq, loaded.totals.clone()));
     let pending = loaded.tasks.clone();
-    let (outlets, inlets) = channels(&feed, &fleet, meta.incarnation, meta.watermark_seq, loaded.head_seq);
+    let metrics = Arc::new(Metrics::new(&region, config.region.currency.ok_or(StartError::Config)?));
+    let resource = [("service.name", "tomato-node"), ("tomato.region", region.as_str())];
+    let (tracer, exporter) = Tracer::new(&config.otlp, &resource, clock.wall_ms()).unzip();
+    let tracer = tracer.unwrap_or_default();
+    let head = writer::Head {
+        incarnation: meta.incarnation,
+        seq: loaded.head_seq,
+        watermark_seq: meta.watermark_seq,
+        orders_open: 0,
+        orders_waiting: 0,
+    };
+    let (outlets, inlets) = channels(&feed, &fleet, (&metrics, &tracer), head);
     let (writer, writer_end) = writer::start(Start {
         store: file,
         loaded,
@@ -122,6 +139,9 @@ fn open(config: &Config) -> Result<(Core, Inlets), StartError> {
             feed,
             writer,
             writer_end,
+            metrics,
+            tracer,
+            exporter,
             pending,
         },
         inlets,
@@ -138,13 +158,17 @@ impl Node {
         let verifier = Arc::new(jwt::verifier(&config.auth)?);
         let jwks = jwt::public_keys(&config.auth)?;
         let listener = serve::bind(config.http.listen)?;
+        let admin_listener = config.admin.listen.map(serve::bind).transpose()?;
         let addr = listener.local_addr().map_err(system("reading the port"))?;
         let (mut core, inlets) = open(&config)?;
         let broker = Broker::region(&core.region, &config.broker, &config.data_dir)?;
         let mut supervisor = Supervisor::default();
+        if let Some(exporter) = core.exporter.take() {
+            supervisor.spawn("traces", exporter.run(supervisor.stop_signal()));
+        }
         core.call_outside(&mut supervisor, &config, inlets.tasks);
         let url = &config.region.public_url;
-        let published = core.tie_to_hub(&mut supervisor, &broker, url, &inlets.head).await?;
+        let (published, client) = core.tie_to_hub(&mut supervisor, &broker, url, &inlets.head).await?;
         let clock = core.clock;
         let keys = jwt::refresh(
             config.auth,
@@ -167,9 +191,16 @@ impl Node {
             path: core.path,
             http: config.http.clone(),
             public_url: config.region.public_url,
+            broker: Some(client),
+            metrics: core.metrics,
+            tracer: core.tracer,
             stop: supervisor.stop_signal(),
         })?;
         let app = Arc::new(app);
+        if let Some(listener) = admin_listener {
+            let serving = admin::serve(listener, app.clone(), supervisor.stop_signal());
+            supervisor.spawn("admin", serving);
+        }
         supervisor.spawn("rates", app.clone().sweep(supervisor.stop_signal()));
         let serving = serve::serve(listener, http::router(app), config.http.limits, {
             let mut stop = supervisor.stop_signal();
@@ -237,19 +268,22 @@ impl Core {
             clock: self.clock,
             path: self.path.clone(),
             queue,
+            metrics: self.metrics.clone(),
+            tracer: self.tracer.clone(),
         };
         let pending = std::mem::take(&mut self.pending);
         supervisor.spawn("tasks", tasks.run(pending, supervisor.stop_signal()));
     }
 
-    /// Starts what carries events to the hub and hears from it. Returns where the newest published event is told.
+    /// Starts what carries events to the hub and hears from it. Returns where the newest published event is told, and the
+    /// connection to the broker.
     async fn tie_to_hub(
         &self,
         supervisor: &mut Supervisor,
         broker: &Broker,
         public_url: &str,
         head: &watch::Receiver<writer::Head>,
-    ) -> Result<Arc<AtomicU64>, BrokerError> {
+    ) -> Result<(Arc<AtomicU64>, async_nats::Client), BrokerError> {
         let name = format!("tomato-node {}", self.region);
         let client = nats::connect(&broker.access(), &name, &subject::inbox(&self.region)).await?;
         let published = Arc::new(AtomicU64::new(0));
@@ -259,12 +293,13 @@ impl Core {
             path: self.path.clone(),
             head: head.clone(),
             published: published.clone(),
+            tracer: self.tracer.clone(),
         };
         supervisor.spawn("relay", relay.run(supervisor.stop_signal()));
         let link = Link {
             region: self.region.clone(),
             public_url: public_url.to_owned(),
-            client,
+            client: client.clone(),
             path: self.path.clone(),
             head: head.clone(),
             published: published.clone(),
@@ -273,7 +308,7 @@ impl Core {
             clock: self.clock,
         };
         supervisor.spawn("link", link.run(supervisor.stop_signal()));
-        Ok(published)
+        Ok((published, client))
     }
 }
 
@@ -294,15 +329,13 @@ impl Watched {
     }
 }
 
-fn channels(feed: &Arc<Feed>, fleet: &Arc<Fleet>, incarnation: u32, watermark_seq: u64, seq: u64) -> (Outlets, Inlets) {
+fn channels(
+    feed: &Arc<Feed>,
+    fleet: &Arc<Fleet>,
+    (metrics, tracer): (&Arc<Metrics>, &Tracer),
+    head: writer::Head,
+) -> (Outlets, Inlets) {
     let (catalogue, catalogue_in) = watch::channel(Arc::default());
-    let head = writer::Head {
-        incarnation,
-        seq,
-        watermark_seq,
-        orders_open: 0,
-        orders_waiting: 0,
-    };
     let (head, head_in) = watch::channel(head);
     let (tasks, tasks_in) = mpsc::channel(tasks::QUEUE_MAX);
     let outlets = Outlets {
@@ -311,6 +344,8 @@ fn channels(feed: &Arc<Feed>, fleet: &Arc<Fleet>, incarnation: u32, watermark_se
         catalogue,
         head,
         tasks,
+        metrics: metrics.clone(),
+        tracer: tracer.clone(),
     };
     (
         outlets,

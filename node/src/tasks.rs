@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tomato_shared::runtime::otlp::{Side, Tracer};
 use tomato_shared::runtime::shutdown::StopSignal;
 use tomato_shared::time::DurationMs;
 
@@ -17,6 +18,7 @@ use crate::clock::Clock;
 use crate::engine::command::{Command, PaymentOutcome};
 use crate::engine::model::By;
 use crate::engine::task::{Task, TaskKey};
+use crate::metrics::Metrics;
 use crate::payments::simulated::Simulated;
 use crate::store::{StoreError, load};
 use crate::writer::{Context, Failure, Writer};
@@ -44,6 +46,10 @@ pub struct Tasks {
     pub path: PathBuf,
     /// Tasks as they are committed.
     pub queue: mpsc::Receiver<Task>,
+    /// Counts how long calls take.
+    pub metrics: Arc<Metrics>,
+    /// Traces.
+    pub tracer: Tracer,
 }
 
 impl Tasks {
@@ -90,8 +96,16 @@ impl Tasks {
             return;
         }
         let (writer, provider, clock) = (self.writer.clone(), self.provider.clone(), self.clock);
+        let (metrics, tracer) = (self.metrics.clone(), self.tracer.clone());
         calls.spawn(async move {
+            let began = Instant::now();
+            let span = tracer.child(task.trace.as_deref());
             let outcome = call(&provider, clock, &task).await;
+            metrics.paid(task.kind, began.elapsed());
+            if let Some(span) = span {
+                let kind = ("tomato.task.kind", task.kind.name().to_owned());
+                tracer.end(span, ("provider.call", Side::Client), vec![kind], false);
+            }
             report(&writer, clock, &task, outcome).await;
             key
         });
@@ -103,7 +117,9 @@ async fn call(provider: &Simulated, clock: Clock, task: &Task) -> PaymentOutcome
     loop {
         match provider.call(task).await {
             Ok(outcome) => return outcome,
-            Err(error) => tracing::warn!(payment_id = %task.payment_id, kind = ?task.kind, %error, "asking again"),
+            Err(error) => {
+                tracing::warn!(payment_id = %task.payment_id, trace_id = crate::http::trace::id_of(task.trace.as_deref()), kind = ?task.kind, %error, "asking again")
+            }
         }
         tokio::time::sleep(clock.real(pause)).await;
         pause = DurationMs(pause.0.saturating_mul(2).min(PAUSE_MAX.0));

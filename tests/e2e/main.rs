@@ -9,6 +9,7 @@
 //! | [`once`] | one Idempotency-Key, one order, the same bytes, also after a kill |
 //! | [`order`] | an order from the menu to the rating, one story a promise |
 //! | [`hub_page`] | the hub in a browser: its numbers, its looks, no foreign request |
+//! | [`telemetry`] | one trace from the request to the stream, and nobody's address in the log |
 //! | [`bad_input`] | what is wrong is refused with the right problem, and changes nothing |
 
 mod alone;
@@ -18,6 +19,7 @@ mod kills;
 mod once;
 mod order;
 mod smoke;
+mod telemetry;
 
 use std::sync::Arc;
 use std::time::Duration;

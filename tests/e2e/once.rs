@@ -12,7 +12,12 @@ use tomato_tests::stack::{Stack, StackPlan};
 
 /// A region with a little catalogue and no hub, a customer of it, and an order that it would take.
 pub(crate) async fn shop() -> (Stack, Api, Value) {
-    let mut stack = Stack::prepare(StackPlan::default().region("blr").without_hub()).unwrap();
+    shop_of(StackPlan::default().region("blr")).await
+}
+
+/// The same in a region of one's own.
+pub(crate) async fn shop_of(plan: StackPlan) -> (Stack, Api, Value) {
+    let mut stack = Stack::prepare(plan.without_hub()).unwrap();
     stack.start().await.unwrap();
     let size = Size {
         restaurants: 3,

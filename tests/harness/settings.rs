@@ -136,6 +136,7 @@ impl RegionFile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NodePorts {
     pub http: SocketAddr,
+    pub admin: SocketAddr,
     pub nats: SocketAddr,
 }
 
@@ -160,6 +161,7 @@ pub(crate) fn node(file: RegionFile, folder: &Path, ports: NodePorts, shared: Sh
     file.set("data_dir", text(folder))
         .set("region.public_url", format!("http://{}", ports.http))
         .set("http.listen", ports.http.to_string())
+        .set("admin.listen", ports.admin.to_string())
         .set("auth.audience", AUDIENCE)
         .set("auth.issuers", issuers(shared))
         .set("broker.server.binary", text(&nats_server()))

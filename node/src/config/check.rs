@@ -31,6 +31,7 @@ impl Validate for Config {
         faults.within("writer", |faults| self.check_writer(faults));
         faults.within("clock", |faults| self.check_clock(faults));
         faults.within("log", |faults| self.log.validate(faults));
+        faults.within("otlp", |faults| self.otlp.validate(faults));
     }
 }
 

@@ -20,6 +20,20 @@ pub enum TaskKind {
 }
 
 impl TaskKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Authorise, Self::Capture, Self::Void, Self::Refund, Self::Tip];
+
+    /// As it is serialised.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Authorise => "authorise",
+            Self::Capture => "capture",
+            Self::Void => "void",
+            Self::Refund => "refund",
+            Self::Tip => "tip",
+        }
+    }
+
     /// Number of the kind, as stored. Numbers are never reused.
     pub const fn to_stored(self) -> i64 {
         match self {

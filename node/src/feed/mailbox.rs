@@ -1,6 +1,7 @@
 //! The bounded queue between the feed and one socket.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -22,6 +23,8 @@ pub enum Item {
 #[derive(Debug)]
 pub(super) struct Mailbox {
     limit: usize,
+    /// Items that found no room, of all mailboxes together.
+    dropped: Arc<AtomicU64>,
     state: Mutex<State>,
     filled: Notify,
 }
@@ -33,9 +36,10 @@ struct State {
 }
 
 impl Mailbox {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, dropped: Arc<AtomicU64>) -> Self {
         Self {
             limit,
+            dropped,
             state: Mutex::default(),
             filled: Notify::new(),
         }
@@ -45,6 +49,7 @@ impl Mailbox {
     pub(super) fn push(&self, item: Item) {
         let mut state = self.lock();
         if state.overflown {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
         if let Item::Location(new) = &item {
@@ -52,6 +57,7 @@ impl Mailbox {
             state.queue.retain(|old| !same(old));
         }
         if state.queue.len() >= self.limit {
+            self.dropped.fetch_add(state.queue.len() as u64 + 1, Ordering::Relaxed);
             state.queue.clear();
             state.overflown = true;
         } else {

@@ -17,6 +17,7 @@ pub mod mailbox;
 pub mod totals;
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tomato_shared::event::{Envelope, Event};
@@ -52,6 +53,7 @@ pub struct Committed {
 #[derive(Debug)]
 pub struct Feed {
     state: Arc<Mutex<State>>,
+    dropped: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -100,6 +102,7 @@ impl Feed {
         };
         Self {
             state: Arc::new(Mutex::new(state)),
+            dropped: Arc::default(),
         }
     }
 
@@ -138,7 +141,7 @@ impl Feed {
     /// Listens for what `who` may know. With `after`, what was missed since that sequence comes first, if it is still
     /// at hand (see [`Subscription::resumed`]); otherwise the caller starts with a snapshot, read after this call.
     pub fn subscribe(&self, who: By, after: Option<u64>) -> Subscription {
-        let mailbox = Arc::new(Mailbox::new(QUEUE_MAX));
+        let mailbox = Arc::new(Mailbox::new(QUEUE_MAX, Arc::clone(&self.dropped)));
         let topic = Topic::of(who);
         let mut state = lock(&self.state);
         let missed = after.and_then(|after| state.missed(who, after));
@@ -163,6 +166,11 @@ impl Feed {
     /// Counts as of the newest event.
     pub fn totals(&self) -> totals::Counts {
         lock(&self.state).totals.counts()
+    }
+
+    /// Items that found no room in a subscriber's queue, since the start.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 
     /// How many listen.

@@ -3,7 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{RawPathParams, Request};
@@ -14,6 +14,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tomato_shared::id::{Id, Kind};
+use tomato_shared::runtime::otlp::Side;
 use tomato_shared::runtime::problem::Problem;
 use tomato_shared::time::{DurationMs, UnixMs};
 
@@ -23,6 +24,7 @@ use super::table::{self, Access, Key, Route};
 use super::{App, error, idempotency, origin, trace};
 use crate::engine::command::Command;
 use crate::engine::model::By;
+use crate::metrics::Metrics;
 use crate::writer::{Context, IdempotencyKey};
 
 /// Longest path with its query; a WebSocket's token may stand in it.
@@ -53,6 +55,8 @@ pub struct Call {
     pub body: Bytes,
     /// W3C trace context to continue.
     pub trace: Option<String>,
+    /// When the request's head had arrived.
+    pub began: Instant,
     params: Vec<(String, String)>,
 }
 
@@ -88,8 +92,12 @@ impl Call {
             trace: self.trace.clone(),
             device_at: self.device_at()?,
         };
+        let is_new = matches!(command, Command::PlaceOrder(_));
         let submitted = self.app.writer.submit(by, command, context).await;
         let answer = submitted.map_err(error::from_failure)?;
+        if is_new {
+            self.app.metrics.order_creation.took(self.began.elapsed());
+        }
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
         Ok(json(status, answer.body))
     }
@@ -148,7 +156,8 @@ pub fn ok<T: serde::Serialize>(value: &T) -> Result<Response, Problem> {
 /// Runs a route's handler.
 pub async fn run(app: Arc<App>, route: &'static Route, params: Option<RawPathParams>, request: Request) -> Response {
     let mut stamp = Stamp::of(&app, &request);
-    let work = AssertUnwindSafe(handle(app, route, params, request, &mut stamp.standing)).catch_unwind();
+    stamp.route = Some(route);
+    let work = AssertUnwindSafe(handle(app, route, params, request, &mut stamp)).catch_unwind();
     let result = Box::pin(work).await.unwrap_or_else(|_| {
         tracing::error!(request_id = stamp.request_id, path = route.path, "a handler panicked");
         Err(Problem::internal())
@@ -177,11 +186,14 @@ async fn handle(
     route: &'static Route,
     params: Option<RawPathParams>,
     request: Request,
-    standing: &mut Option<Standing>,
+    stamp: &mut Stamp,
 ) -> Result<Response, Problem> {
     // Held until there is an answer.
     let place = app.shed.enter(route.class);
     if place.is_none() && !route.is_probe() {
+        if let Some(count) = app.metrics.http_shed.get(route.class as usize) {
+            count.one();
+        }
         return Err(error::overloaded());
     }
     let (parts, body) = request.into_parts();
@@ -197,8 +209,11 @@ async fn handle(
     };
     let address = origin::address(&parts, &app.http.trusted_proxies);
     let paid = app.rates.pay(route, payer.as_ref(), address);
-    *standing = paid.clone().unwrap_or_else(Some);
-    paid.map_err(|standing| error::rate_limited(standing.reset_s))?;
+    stamp.standing = paid.clone().unwrap_or_else(Some);
+    paid.map_err(|standing| {
+        app.metrics.http_rate_limited.one();
+        error::rate_limited(standing.reset_s)
+    })?;
     let caller = caller?;
     let params = params.ok_or_else(|| error::invalid_path("path", "not UTF-8".into()))?;
     let params = params
@@ -207,6 +222,10 @@ async fn handle(
         .collect();
     let body = read_body(route.body, &parts.headers, body).await?;
     let trace = trace::of(&parts.headers);
+    let span = app.tracer.root(trace.as_deref()).filter(|_| !route.is_probe());
+    let trace = span.map(|span| span.context.to_string()).or(trace);
+    let tracer = app.tracer.clone();
+    stamp.trace.clone_from(&trace);
     let call = Call {
         app,
         route,
@@ -214,12 +233,21 @@ async fn handle(
         parts,
         body,
         trace,
+        began: stamp.began,
         params,
     };
-    match tokio::time::timeout(ANSWER_WITHIN, (route.handler)(call)).await {
-        Ok(result) => result,
-        Err(_) => Err(error::timeout()),
+    let answered = tokio::time::timeout(ANSWER_WITHIN, (route.handler)(call)).await;
+    let result = answered.unwrap_or_else(|_| Err(error::timeout()));
+    if let Some(span) = span {
+        let status = result.as_ref().map_or_else(Problem::status, Response::status);
+        let attributes = vec![
+            ("http.request.method", route.method.names()[0].to_owned()),
+            ("http.route", route.path.to_owned()),
+            ("http.response.status_code", status.as_u16().to_string()),
+        ];
+        tracer.end(span, (route.name, Side::Server), attributes, status.is_server_error());
     }
+    result
 }
 
 async fn read_body(rule: table::Body, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
@@ -268,8 +296,14 @@ fn is(headers: &HeaderMap, media: &str) -> bool {
 
 /// What an answer needs of its request.
 struct Stamp {
+    began: Instant,
+    metrics: Arc<Metrics>,
+    /// `None` where no path fitted.
+    route: Option<&'static Route>,
     request_id: String,
     path: String,
+    /// W3C trace context, once it is known.
+    trace: Option<String>,
     /// The site whose page may see the answer.
     origin: Option<HeaderValue>,
     /// What is left of the caller's budget.
@@ -281,8 +315,12 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 impl Stamp {
     fn of(app: &App, request: &Request) -> Self {
         Self {
+            began: Instant::now(),
+            metrics: app.metrics.clone(),
+            route: None,
             request_id: trace::request_id(request.headers()),
             path: request.uri().path().to_owned(),
+            trace: None,
             origin: origin::allowed(request.headers(), &app.http).cloned(),
             standing: None,
         }
@@ -291,13 +329,28 @@ impl Stamp {
     fn finish(self, result: Result<Response, Problem>, public: bool) -> Response {
         let mut response = result.unwrap_or_else(|problem| {
             if problem.status().is_server_error() {
-                tracing::warn!(request_id = self.request_id, path = self.path, %problem, "request failed");
+                tracing::warn!(
+                    request_id = self.request_id,
+                    trace_id = trace::id_of(self.trace.as_deref()),
+                    path = self.path,
+                    %problem,
+                    "request failed"
+                );
             }
             problem
                 .instance(self.path)
                 .request_id(self.request_id.clone())
                 .into_response()
         });
+        tracing::debug!(
+            request_id = self.request_id,
+            trace_id = trace::id_of(self.trace.as_deref()),
+            route = self.route.map(|route| route.path),
+            status = response.status().as_u16(),
+            "answered"
+        );
+        self.metrics
+            .answered(self.route, response.status(), self.began.elapsed());
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             headers.insert(REQUEST_ID, id);

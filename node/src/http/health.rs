@@ -1,5 +1,7 @@
 //! Whether the node is alive and ready, what it is, and whose tokens it takes.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::response::Response;
 use http::StatusCode;
@@ -10,13 +12,16 @@ use tomato_shared::runtime::problem::Problem;
 use tomato_shared::time::UnixMs;
 
 use super::call::{Call, json, ok};
-use super::error;
+use super::{App, error};
 use crate::store::reads;
+
+/// An event that the hub has not confirmed after so much real time: it is away, or far behind.
+const HUB_WITHIN: Duration = Duration::from_secs(30);
 
 /// How a node is.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Health {
-    /// `ok` or `unready`.
+    /// `ok`; `degraded` without broker or hub, which is ready all the same; or `unready`.
     status: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     checks: Vec<Check>,
@@ -52,45 +57,47 @@ pub struct Jwks {
     keys: Vec<serde_json::Map<String, serde_json::Value>>,
 }
 
+impl Health {
+    /// The process answers.
+    pub const fn alive() -> Self {
+        Self {
+            status: "ok",
+            checks: Vec::new(),
+        }
+    }
+}
+
+impl Version {
+    /// What runs here.
+    pub fn of(app: &App) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            region: app.policy.region.clone(),
+            now: app.clock.now(),
+            clock_rate: app.clock.rate(),
+        }
+    }
+}
+
 /// The process answers; nothing else is looked at.
 pub async fn live(_call: Call) -> Result<Response, Problem> {
-    ok(&Health {
-        status: "ok",
-        checks: Vec::new(),
-    })
+    ok(&Health::alive())
 }
 
 /// Whether orders can be taken: the writer runs and the file can be read. `verbose` lists what was looked at.
 pub async fn ready(call: Call) -> Result<Response, Problem> {
     let verbose = call.query()?.text("verbose").is_some();
-    let file = call.app.reads.read(reads::head_seq).await;
-    let published = call.app.published.load(std::sync::atomic::Ordering::Relaxed);
-    let head = call.app.head.borrow().seq;
-    let checks = vec![
-        Check {
-            name: "writer",
-            ok: call.app.writer.is_open(),
-            needed: true,
-            detail: None,
-        },
-        Check {
-            name: "file",
-            ok: file.is_ok(),
-            needed: true,
-            detail: None,
-        },
-        Check {
-            name: "relay",
-            ok: published >= head,
-            needed: false,
-            detail: Some(format!("{} of {head} events are in the stream", published.min(head))),
-        },
-    ];
+    readiness(&call.app, verbose).await
+}
+
+/// Without broker or hub a city is ready, though degraded; without its file or its writer it is not.
+pub async fn readiness(app: &App, verbose: bool) -> Result<Response, Problem> {
+    let checks = checks(app).await;
     let fit = checks.iter().all(|check| check.ok || !check.needed);
-    let (code, status) = if fit {
-        (StatusCode::OK, "ok")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "unready")
+    let (code, status) = match (fit, checks.iter().all(|check| check.ok)) {
+        (true, true) => (StatusCode::OK, "ok"),
+        (true, false) => (StatusCode::OK, "degraded"),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unready"),
     };
     let health = Health {
         status,
@@ -100,14 +107,48 @@ pub async fn ready(call: Call) -> Result<Response, Problem> {
     Ok(json(code, Bytes::from(body)))
 }
 
+async fn checks(app: &App) -> Vec<Check> {
+    let head = *app.head.borrow();
+    let oldest = move |connection: &rusqlite::Connection| reads::oldest_after(connection, head.watermark_seq);
+    let oldest = app.reads.read(oldest).await;
+    let file = oldest.is_ok();
+    let waited = oldest.ok().flatten().map(|at| app.clock.real(app.clock.now() - at));
+    let published = app.published.load(std::sync::atomic::Ordering::Relaxed);
+    let missing = head.seq.saturating_sub(head.watermark_seq);
+    let check = |name, ok, needed, detail| Check {
+        name,
+        ok,
+        needed,
+        detail,
+    };
+    vec![
+        check("writer", app.writer.is_open(), true, None),
+        check("file", file, true, None),
+        check(
+            "broker",
+            app.broker_is_there(),
+            false,
+            Some(format!(
+                "{} of {} events are in the stream",
+                published.min(head.seq),
+                head.seq
+            )),
+        ),
+        check(
+            "hub",
+            waited.is_none_or(|waited| waited < HUB_WITHIN),
+            false,
+            Some(format!(
+                "{missing} events not confirmed, the oldest for {} s",
+                waited.unwrap_or_default().as_secs()
+            )),
+        ),
+    ]
+}
+
 /// What runs here, and what time it is in the region.
 pub async fn version(call: Call) -> Result<Response, Problem> {
-    ok(&Version {
-        version: env!("CARGO_PKG_VERSION"),
-        region: call.app.policy.region.clone(),
-        now: call.app.clock.now(),
-        clock_rate: call.app.clock.rate(),
-    })
+    ok(&Version::of(&call.app))
 }
 
 /// The issuer's public keys.

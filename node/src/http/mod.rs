@@ -12,7 +12,7 @@
 //! | [`kitchen`] [`menus`] [`promotions`] | for restaurants, and those who write them |
 //! | [`drivers`] [`positions`] [`statements`] | for drivers |
 //! | [`desk`] [`operators`] [`health`] | for operators |
-//! | [`live`] | the WebSocket |
+//! | [`live`] [`events`] | the WebSocket; the same for those who ask |
 //!
 //! Handlers know routes and JSON; they decide nothing. A command goes to the writer, whose answer is passed on byte for
 //! byte; a read goes to the pool of readers and is shown through `engine::view`, like everything else.
@@ -25,6 +25,7 @@ pub mod desk;
 pub mod docs;
 pub mod drivers;
 pub mod error;
+pub mod events;
 pub mod feedback;
 pub mod health;
 pub mod idempotency;
@@ -57,6 +58,7 @@ use axum::extract::{RawPathParams, Request, State};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use tokio::sync::watch;
 use tomato_shared::runtime::jwt::Verifier;
+use tomato_shared::runtime::otlp::Tracer;
 use tomato_shared::runtime::shutdown::StopSignal;
 
 use crate::clock::Clock;
@@ -65,6 +67,7 @@ use crate::engine::city::Catalogue;
 use crate::engine::policy::Policy;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
+use crate::metrics::Metrics;
 use crate::store::StoreError;
 use crate::store::pool::Pool;
 use crate::writer::{Head, Writer};
@@ -98,6 +101,12 @@ pub struct Parts {
     pub http: HttpConfig,
     /// Where apps reach this node.
     pub public_url: String,
+    /// The connection to the region's broker; `None` where there is none to be had.
+    pub broker: Option<async_nats::Client>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Traces.
+    pub tracer: Tracer,
     /// Ends the sockets when the process stops.
     pub stop: StopSignal,
 }
@@ -134,6 +143,12 @@ impl App {
     pub async fn sweep(self: Arc<Self>, stop: StopSignal) -> Result<(), std::convert::Infallible> {
         self.rates.sweep(stop).await;
         Ok(())
+    }
+
+    /// Whether the region's broker can be reached now.
+    pub(crate) fn broker_is_there(&self) -> bool {
+        let state = self.parts.broker.as_ref().map(async_nats::Client::connection_state);
+        state == Some(async_nats::connection::State::Connected)
     }
 
     /// Every restaurant, as of the newest commit.

@@ -298,7 +298,8 @@ pub fn show(row: &OrderRow, by: By) -> OrderView {
     view::order(&row.order, row.driver.as_ref(), by)
 }
 
-fn event_data(event: &Event) -> Result<Box<RawValue>, Problem> {
+/// What an event says, without its type.
+pub fn event_data(event: &Event) -> Result<Box<RawValue>, Problem> {
     #[derive(Deserialize)]
     struct Tagged {
         data: Box<RawValue>,

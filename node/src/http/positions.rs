@@ -103,6 +103,8 @@ pub async fn location(call: Call, input: LocationInput) -> Result<Response, Prob
 fn report(call: &Call, driver: DriverId, fixes: &[Fix]) -> Result<(), Problem> {
     let app = &call.app;
     let reported = app.fleet.report(driver, fixes, app.clock.now());
+    app.metrics.positions_received.add(fixes.len() as u64);
+    app.metrics.positions_accepted.add(reported.accepted as u64);
     let Reported { latest, duty, .. } = reported;
     if reported.appeared && app.head.borrow().orders_waiting > 0 {
         app.writer.driver_appeared();

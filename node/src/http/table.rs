@@ -23,6 +23,7 @@ use super::call::Call;
 use super::desk::{AssignInput, Board, DeedView, PauseInput, RefundInput};
 use super::docs::{Html, Script, Style};
 use super::drivers::{CompleteInput, DepositInput, DriverInput, FailInput, Me, PlanInput, StatusInput};
+use super::events::NewsPage;
 use super::feedback::{RatingInput, Receipt, TipInput, Tracking};
 use super::health::{Health, Jwks, Version};
 use super::input::{Input, Page};
@@ -43,8 +44,8 @@ use super::quotes::QuoteInput;
 use super::restaurants::{Located, Nearby};
 use super::statements::{Shifts, StatementView};
 use super::{
-    asyncapi, desk, docs, drivers, feedback, health, kitchen, live, menus, openapi, operators, orders, positions,
-    promotions, quotes, restaurants, statements,
+    asyncapi, desk, docs, drivers, events, feedback, health, kitchen, live, menus, openapi, operators, orders,
+    positions, promotions, quotes, restaurants, statements,
 };
 use crate::engine::city::RegionStatus;
 use crate::engine::model::Promotion;
@@ -400,6 +401,8 @@ pub static ROUTES: &[Route] = &[
         "Stop or resume the taking of orders": PauseInput => 200 RegionStatus),
     route!(Get "/v1/audit" P3 OPERATOR, desk::audit,
         "Every act of an operator, newest first": [LIMIT, CURSOR] => 200 Page<DeedView>),
+    route!(Get "/v1/events" P3 Access::Roles(EVERYBODY), events::list,
+        "What happened to the caller's orders, as the live socket tells it": [AFTER_SEQ, LIMIT] => 200 NewsPage),
     route!(Get "/v1/live" P1 Access::Socket(EVERYBODY), live::open,
         "Messages as they happen, by WebSocket": [AFTER_SEQ, ACCESS_TOKEN] => 101 ()),
 ];

@@ -25,6 +25,11 @@ pub fn of(headers: &HeaderMap) -> Option<String> {
     Some(format!("00-{id}-{:016x}-01", rand::random::<u64>() | 1))
 }
 
+/// The trace of a W3C trace context, for the log.
+pub fn id_of(context: Option<&str>) -> Option<&str> {
+    context?.split('-').nth(1)
+}
+
 fn is_traceparent(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     match parts[..] {

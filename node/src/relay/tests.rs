@@ -106,6 +106,7 @@ impl Bench {
             path: self.directory.path().join("region.db"),
             head: self.head.subscribe(),
             published: self.published.clone(),
+            tracer: Tracer::default(),
         };
         self.supervisor.spawn("relay", relay.run(self.supervisor.stop_signal()));
     }

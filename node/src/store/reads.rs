@@ -7,6 +7,7 @@ use tomato_shared::id::{DriverId, Id, ItemId, Kind, OrderId, RestaurantId};
 use tomato_shared::time::UnixMs;
 
 mod beside;
+mod news;
 mod orders;
 mod totals;
 
@@ -16,6 +17,7 @@ pub use beside::{
     DRIVERS_MAX, DeedRow, ENTRIES_MAX, EntryRow, SHIFTS_MAX, Statement as AccountStatement, StatementQuery, deeds,
     drivers_online, shifts, stars_of, statement,
 };
+pub use news::{News, Stretch, WINDOW, news};
 pub use orders::{OrderQuery, SNAPSHOT_MAX, Scope, Snapshot, orders, snapshot};
 pub use totals::totals;
 
@@ -124,6 +126,14 @@ pub fn oldest_after(connection: &Connection, watermark_seq: u64) -> Result<Optio
     let mut statement = prepare(connection, "SELECT at FROM outbox WHERE seq > ?1 ORDER BY seq LIMIT 1")?;
     let at = statement.query_row([watermark], |row| row.get(0)).optional();
     Ok(at.map_err(StoreError::sqlite("read the outbox"))?.map(UnixMs))
+}
+
+/// How many calls to the outside of each kind, by its stored number, have no outcome yet.
+pub fn tasks_open(connection: &Connection) -> Result<Vec<(i64, u32)>, StoreError> {
+    let mut statement = prepare(connection, "SELECT kind, count(*) FROM tasks GROUP BY kind")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    rows.and_then(Iterator::collect)
+        .map_err(StoreError::sqlite("count tasks"))
 }
 
 fn with_driver(connection: &Connection, order: Order) -> Result<OrderRow, StoreError> {

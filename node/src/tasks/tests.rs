@@ -27,6 +27,8 @@ fn tasks(region: &mut Region, directory: &Path) -> Tasks {
         clock: region.clock,
         path: file(directory),
         queue: region.tasks.take().unwrap(),
+        metrics: crate::metrics::tests::none(),
+        tracer: Tracer::default(),
     }
 }
 

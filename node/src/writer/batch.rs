@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 use tomato_shared::event::Envelope;
 use tomato_shared::id::{DriverId, OrderId, UserId};
 use tomato_shared::rejection::Rejection;
+use tomato_shared::runtime::otlp::{Begun, Tracer};
 use tomato_shared::time::DurationMs;
 
 use super::{Context, Failure, Held, IdempotencyKey, Response, Submission, Tick, WriterStopped};
@@ -33,6 +34,7 @@ pub(super) struct Batch<'a> {
     pub(super) incarnation: u32,
     pub(super) head_seq: u64,
     pub(super) tick: Tick,
+    pub(super) tracer: &'a Tracer,
     /// What is to be told after the commit.
     pub(super) news: News,
 }
@@ -45,6 +47,8 @@ pub(super) struct News {
     pub(super) drivers: BTreeSet<DriverId>,
     pub(super) tasks: Vec<Task>,
     pub(super) catalogue_changed: bool,
+    /// Spans of the batch's commands, which end with its commit.
+    pub(super) spans: Vec<Begun>,
 }
 
 /// Why one command could not be written.
@@ -73,6 +77,7 @@ impl Batch<'_> {
             context,
             reply,
         } = submission;
+        self.news.spans.extend(self.tracer.child(context.trace.as_deref()));
         let result = match self.stored_answer(context.key) {
             Ok(Some(result)) => result,
             Ok(None) => self.command(by, &command, &context)?,

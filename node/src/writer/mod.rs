@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
+use tomato_shared::runtime::otlp::Tracer;
 use tomato_shared::sync::Watermark;
 use tomato_shared::time::UnixMs;
 
@@ -29,6 +30,7 @@ use crate::engine::policy::Policy;
 use crate::engine::task::Task;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
+use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::load::Loaded;
 pub use inbox::Class;
@@ -123,10 +125,14 @@ pub struct Outlets {
     pub head: watch::Sender<Head>,
     /// Calls to be made. When it is full they wait in their table.
     pub tasks: mpsc::Sender<Task>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Traces.
+    pub tracer: Tracer,
 }
 
 /// Where the region's events stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Head {
     /// The region's incarnation.
     pub incarnation: u32,

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use tomato_shared::runtime::otlp::Side;
 use tomato_shared::time::DurationMs;
 
 use super::batch::{Batch, News, stopped};
@@ -87,7 +88,7 @@ impl Loop {
 
     /// One transaction, and what follows its commit.
     fn turn(&mut self, entries: Vec<Entry>, tick: Tick) -> Result<(), WriterStopped> {
-        let connection = &self.start.store.connection;
+        let (connection, size) = (&self.start.store.connection, entries.len());
         sql(connection, "BEGIN IMMEDIATE", "beginning a transaction")?;
         let mut batch = Batch {
             connection,
@@ -96,6 +97,7 @@ impl Loop {
             incarnation: self.head.incarnation,
             head_seq: self.head.seq,
             tick,
+            tracer: &self.start.outlets.tracer,
             news: News::default(),
         };
         // First of all, while memory and fleet say the same of every driver: the fleet hears of changes after the commit.
@@ -133,17 +135,30 @@ impl Loop {
             }
         }
         let (head_seq, news) = (batch.head_seq, batch.news);
+        self.write_totals(head_seq, &news)?;
+        let began = Instant::now();
+        sql(&self.start.store.connection, "COMMIT", "committing")?;
+        let metrics = &self.start.outlets.metrics;
+        metrics.writer_commit.took(began.elapsed());
+        metrics.writer_batch.observe(size as u64);
+        metrics.committed(&news.committed);
+        self.head.seq = head_seq;
+        self.tell(news);
+        Ok(())
+    }
+
+    /// Counts go with the events that they count.
+    fn write_totals(&mut self, head_seq: u64, news: &News) -> Result<(), WriterStopped> {
         if !news.committed.is_empty() {
             let totals = &mut self.start.loaded.totals;
             news.committed.iter().for_each(|committed| totals.take(committed));
-            extras::put_totals(connection, head_seq, &totals.counts()).map_err(|error| WriterStopped {
-                doing: "writing the counts",
-                reason: error.to_string(),
+            extras::put_totals(&self.start.store.connection, head_seq, &totals.counts()).map_err(|error| {
+                WriterStopped {
+                    doing: "writing the counts",
+                    reason: error.to_string(),
+                }
             })?;
         }
-        sql(connection, "COMMIT", "committing")?;
-        self.head.seq = head_seq;
-        self.tell(news);
         Ok(())
     }
 
@@ -151,6 +166,13 @@ impl Loop {
     fn tell(&mut self, news: News) {
         self.tell_head();
         let (outlets, city) = (&self.start.outlets, &self.start.loaded.city);
+        for span in news.spans {
+            let batch = ("tomato.batch.commands", news.held.len().to_string());
+            let event = ("tomato.event.head", self.head.seq.to_string());
+            outlets
+                .tracer
+                .end(span, ("writer.commit", Side::Internal), vec![batch, event], false);
+        }
         if news.catalogue_changed {
             outlets.catalogue.send_replace(city.catalogue().clone());
         }

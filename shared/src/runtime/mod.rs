@@ -6,6 +6,7 @@
 pub mod config;
 pub mod jwt;
 pub mod nats;
+pub mod otlp;
 pub mod problem;
 pub mod serve;
 pub mod shutdown;

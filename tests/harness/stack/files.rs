@@ -66,6 +66,7 @@ pub(super) fn node_ports(base: Option<u16>, number: usize) -> Result<NodePorts, 
     Ok(NodePorts {
         http: loopback(base, offset)?,
         nats: loopback(base, offset.saturating_add(1))?,
+        admin: loopback(base, offset.saturating_add(2))?,
     })
 }
 

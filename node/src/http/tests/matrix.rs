@@ -94,6 +94,7 @@ const TABLE: &[(&str, &str)] = &[
     ("PUT /v1/region", "fffffffywu"),
     ("GET /v1/audit", "fffffffywu"),
     ("GET /v1/overview", "fffffffywu"),
+    ("GET /v1/events", "yyyyyyyywu"),
     ("GET /v1/live", "yyyyyyyywu"),
 ];
 

@@ -1,8 +1,10 @@
 //! The routes as clients meet them: the real router, writer and file.
 
 mod access;
+mod admin;
 mod asyncapi;
 mod data;
+mod events;
 mod fields;
 mod gate;
 mod input;
@@ -25,6 +27,7 @@ use tokio::sync::{mpsc, watch};
 use tomato_shared::cell::LatLng;
 use tomato_shared::id::{DriverId, Id, ItemId, Kind, OrderId, RestaurantId, UserId};
 use tomato_shared::runtime::jwt::{Claims, Role, SigningKey, TrustedIssuer, Verifier};
+use tomato_shared::runtime::otlp::Tracer;
 use tomato_shared::runtime::shutdown::Supervisor;
 use tomato_shared::time::{DurationMs, UnixMs};
 use tower::ServiceExt as _;
@@ -92,6 +95,14 @@ impl Reply {
     }
 }
 
+fn verifier(key: &SigningKey) -> Verifier {
+    let issuer = TrustedIssuer {
+        issuer: ISSUER.into(),
+        keys: key.jwk_set().unwrap(),
+    };
+    Verifier::new("tomato", vec![issuer], 100)
+}
+
 impl Rig {
     fn new() -> Self {
         Self::with(|_| {})
@@ -110,15 +121,12 @@ impl Rig {
         let fleet = Arc::new(Fleet::new(DurationMs::from_mins(2)));
         let feed = Arc::new(Feed::new(0, reads::totals(&file.connection).unwrap()));
         let (catalogue, catalogue_in) = watch::channel(Arc::default());
-        let head = Head {
+        let (head, head_in) = watch::channel(Head {
             incarnation: 1,
-            seq: 0,
-            watermark_seq: 0,
-            orders_open: 0,
-            orders_waiting: 0,
-        };
-        let (head, head_in) = watch::channel(head);
+            ..Head::default()
+        });
         let (tasks, tasks_in) = mpsc::channel(100);
+        let metrics = crate::metrics::tests::none();
         let (writer, _) = writer::start(Start {
             store: file,
             loaded,
@@ -133,14 +141,12 @@ impl Rig {
                 catalogue,
                 head,
                 tasks,
+                metrics: metrics.clone(),
+                tracer: Tracer::default(),
             },
         })
         .unwrap();
         let key = SigningKey::load_or_create(&directory.path().join("key.der")).unwrap();
-        let issuer = TrustedIssuer {
-            issuer: ISSUER.into(),
-            keys: key.jwk_set().unwrap(),
-        };
         let supervisor = Supervisor::default();
         let app = App::new(Parts {
             writer: writer.clone(),
@@ -151,11 +157,14 @@ impl Rig {
             feed,
             clock,
             policy,
-            verifier: Arc::new(Verifier::new("tomato", vec![issuer], 100)),
+            verifier: Arc::new(verifier(&key)),
             jwks: key.jwks(),
             path,
             http: config.http,
             public_url: "https://blr.test".into(),
+            broker: None,
+            metrics,
+            tracer: Tracer::default(),
             stop: supervisor.stop_signal(),
         });
         let app = Arc::new(app.unwrap());

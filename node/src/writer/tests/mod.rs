@@ -17,6 +17,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tomato_shared::id::{OrderId, UserId};
 use tomato_shared::time::{DurationMs, UnixMs};
 
+use tomato_shared::runtime::otlp::Tracer;
+
 use super::{Context, Failure, Head, IdempotencyKey, Outlets, Response, Start, Writer, WriterLimits, WriterStopped};
 use crate::clock::Clock;
 use crate::engine::command::Command;
@@ -106,6 +108,8 @@ impl Region {
             catalogue: watch::channel(Arc::default()).0,
             head,
             tasks,
+            metrics: crate::metrics::tests::none(),
+            tracer: Tracer::default(),
         };
         let (writer, end) = super::start(Start {
             store: file,
