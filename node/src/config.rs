@@ -93,34 +93,6 @@ fn address_or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<
     read.map_err(|_| serde::de::Error::custom("want an address and a port, as 127.0.0.1:9090, or nothing"))
 }
 
-/// Who moves the money of card payments.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProviderKind {
-    /// Nobody: behaves by the card's token. For development.
-    #[default]
-    Simulated,
-}
-
-/// `[payments]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PaymentsConfig {
-    /// `simulated`. Default `simulated`.
-    pub provider: ProviderKind,
-    /// How long the simulated provider takes, in milliseconds. Default 500, 0 to 60,000.
-    pub simulated_delay_ms: i64,
-}
-
-impl Default for PaymentsConfig {
-    fn default() -> Self {
-        Self {
-            provider: ProviderKind::Simulated,
-            simulated_delay_ms: 500,
-        }
-    }
-}
-
 /// `[writer]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -170,10 +142,12 @@ impl Default for ClockConfig {
 
 mod check;
 mod http;
+mod payments;
 mod profile;
 mod rules;
 
 pub use http::{CorsConfig, HttpConfig, Network, NetworkError, RateConfig};
+pub use payments::{PaymentsConfig, ProviderKind, RazorpayConfig, Secret, SecretError, StripeConfig};
 pub use profile::{DEVELOPMENT_ISSUER, Profile};
 pub use rules::{CancellingConfig, DispatchConfig, DriverPayConfig, FeesConfig, OrdersConfig, ZoneConfig};
 

@@ -16,6 +16,7 @@
 //! | [`fleet`] | latest driver positions by H3 cell, in memory |
 //! | [`feed`] | committed events to subscribers |
 //! | [`tasks`] [`payments`] | calls to the outside that were committed, repeated until they are answered |
+//! | [`reconcile`] | provider, books and orders compared |
 //! | [`relay`] | outbox to JetStream, row id == stream sequence |
 //! | [`region`] | heartbeat, watermark, repair |
 //! | [`metrics`] [`admin`] | every number told to Prometheus; the port for whoever runs the node |
@@ -38,6 +39,7 @@ pub mod fleet;
 pub mod http;
 pub mod metrics;
 pub mod payments;
+pub mod reconcile;
 pub mod region;
 pub mod relay;
 pub mod replay;

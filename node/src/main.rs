@@ -7,6 +7,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tomato_node::Node;
 use tomato_node::clock::Clock;
 use tomato_node::config::{Config, DEVELOPMENT_ISSUER};
+use tomato_node::payments::Provider;
+use tomato_node::reconcile;
 use tomato_node::replay::command as replay;
 use tomato_shared::runtime::config::load;
 use tomato_shared::runtime::jwt::{Claims, Role, SigningKey};
@@ -40,6 +42,8 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Compare what the payment provider moved with the region's books and orders; fails where something is left over.
+    Reconcile(Reconcile),
     /// Mint a development token with a local key, made at first use.
     Token(Token),
     /// Replay instances of the Meal Delivery Routing Problem through a dispatch policy and check the solution.
@@ -54,6 +58,22 @@ enum Command {
         #[arg(long)]
         key: PathBuf,
     },
+}
+
+#[derive(Debug, clap::Args)]
+struct Reconcile {
+    /// TOML file of the region; its node may run meanwhile.
+    #[arg(long)]
+    config: PathBuf,
+    /// The provider's side as CSV: id,order,payment,amount_minor,created_s; sent back where negative.
+    #[arg(long, required_unless_present = "live", conflicts_with = "live")]
+    statement: Option<PathBuf>,
+    /// Ask the provider.
+    #[arg(long)]
+    live: bool,
+    /// With --live: since when, in seconds since 1970.
+    #[arg(long, default_value_t = 0)]
+    since_s: i64,
 }
 
 #[derive(Debug, clap::Args)]
@@ -98,6 +118,7 @@ fn main() -> ExitCode {
         Command::Run { config } => run(&config),
         Command::Check { config } => read(&config).map(|_| say("the configuration is well")),
         Command::Token(token) => mint(token),
+        Command::Reconcile(wanted) => compare(&wanted),
         Command::DispatchReplay(args) => replay::execute(&args, &mut say).map_err(Failure::from),
         Command::Openapi => {
             say(tomato_node::http::openapi::text().trim_end());
@@ -141,6 +162,51 @@ fn run(path: &Path) -> Result<(), Failure> {
         Ok(())
     } else {
         Err("a part of the node failed; the log says which".into())
+    }
+}
+
+fn compare(wanted: &Reconcile) -> Result<(), Failure> {
+    let config = read(&wanted.config)?;
+    let clock = Clock::start(config.clock.epoch, config.clock.rate, UnixMs(0));
+    let movements = match &wanted.statement {
+        Some(path) => reconcile::read_statement(path)?,
+        None => {
+            let provider = Provider::new(&config, clock)?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(provider.movements(wanted.since_s))?
+        }
+    };
+    let connection = tomato_node::store::pool::connect(&config.store_path())?;
+    let report = reconcile::compare(&connection, &movements, clock.now())?;
+    for (name, sums) in [
+        ("provider", report.provider),
+        ("books", report.books),
+        ("orders", report.rows),
+    ] {
+        say(&format!(
+            "{name:9} charged {:>12}  refunded {:>12}",
+            sums.charged, sums.refunded
+        ));
+    }
+    say(&format!(
+        "cash      orders  {:>12}  books    {:>12}",
+        report.cash.0, report.cash.1
+    ));
+    for row in &report.mismatches {
+        let age = row
+            .age_h
+            .map_or_else(|| "no order".to_owned(), |hours| format!("{hours} h old"));
+        say(&format!("{}  {age}  {}", row.order, row.reason));
+    }
+    let (matched, quarantined) = (report.matched, report.quarantined);
+    say(&format!(
+        "{matched} orders agree, {} do not, {quarantined} messages in quarantine",
+        report.mismatches.len()
+    ));
+    if report.is_even() {
+        Ok(())
+    } else {
+        Err("something is left over".into())
     }
 }
 

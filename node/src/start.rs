@@ -25,7 +25,7 @@ use crate::feed::Feed;
 use crate::fleet::Fleet;
 use crate::http::{self, App};
 use crate::metrics::Metrics;
-use crate::payments::simulated::Simulated;
+use crate::payments::{Provider, ProviderError};
 use crate::region::link::Link;
 use crate::relay::Relay;
 use crate::store::{self, StoreError, load, meta};
@@ -47,6 +47,9 @@ pub enum StartError {
     /// The broker.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// The payment provider.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// The operating system.
     #[error("{doing}: {source}")]
     System {
@@ -166,7 +169,8 @@ impl Node {
         if let Some(exporter) = core.exporter.take() {
             supervisor.spawn("traces", exporter.run(supervisor.stop_signal()));
         }
-        core.call_outside(&mut supervisor, &config, inlets.tasks);
+        let provider = Arc::new(Provider::new(&config, core.clock)?);
+        core.call_outside(&mut supervisor, provider.clone(), inlets.tasks);
         let url = &config.region.public_url;
         let (published, client) = core.tie_to_hub(&mut supervisor, &broker, url, &inlets.head).await?;
         let clock = core.clock;
@@ -188,6 +192,7 @@ impl Node {
             policy: core.policy,
             verifier,
             jwks,
+            provider,
             path: core.path,
             http: config.http.clone(),
             public_url: config.region.public_url,
@@ -260,11 +265,10 @@ impl Node {
 
 impl Core {
     /// Starts what makes the calls to the outside, beginning with those that the last run left open.
-    fn call_outside(&mut self, supervisor: &mut Supervisor, config: &Config, queue: mpsc::Receiver<Task>) {
-        let delay = DurationMs(config.payments.simulated_delay_ms);
+    fn call_outside(&mut self, supervisor: &mut Supervisor, provider: Arc<Provider>, queue: mpsc::Receiver<Task>) {
         let tasks = Tasks {
             writer: self.writer.clone(),
-            provider: Arc::new(Simulated::new(self.clock, delay)),
+            provider,
             clock: self.clock,
             path: self.path.clone(),
             queue,

@@ -146,6 +146,12 @@ pub enum Event {
         /// The provider's code.
         code: String,
     },
+    /// The provider wants the customer to do something first: to confirm the card, or to pay on its page.
+    #[serde(rename = "payment.action_required")]
+    PaymentActionRequired {
+        /// The payment.
+        payment_id: PaymentId,
+    },
     /// The provider will not take the money that it had promised.
     #[serde(rename = "payment.capture.failed")]
     CaptureFailed {

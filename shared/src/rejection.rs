@@ -96,6 +96,8 @@ rejections! {
     TooLate "too_late" 409 Never "It is too late to do this.";
     /// The proposed change has ended.
     ChangeGone "change_gone" 409 Never "The proposed change has ended; read the order again.";
+    /// The payment provider cannot be reached.
+    CardsUnavailable "cards_unavailable" 422 Later "Cards cannot be charged at the moment; pay in cash, or try again later.";
     /// More than what is left of the payment.
     RefundTooLarge "refund_too_large" 422 Never "The refund is larger than what is left of the payment.";
     /// The offer has ended, or went to somebody else.

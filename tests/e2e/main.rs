@@ -6,6 +6,8 @@
 //! | [`smoke`] | thirty orders by simulated people, and the hub knows them |
 //! | [`kills`] | every process killed again and again under traffic: nothing acknowledged is lost, hub equals region |
 //! | [`alone`] | a region that sells without a hub, which catches up when it appears |
+//! | [`money`] | every failure of a payment, with the node killed at every step of it |
+//! | [`money_provider`] | the provider away, late, unknown; Razorpay; `reconcile` |
 //! | [`once`] | one Idempotency-Key, one order, the same bytes, also after a kill |
 //! | [`order`] | an order from the menu to the rating, one story a promise |
 //! | [`hub_page`] | the hub in a browser: its numbers, its looks, no foreign request |
@@ -16,6 +18,8 @@ mod alone;
 mod bad_input;
 mod hub_page;
 mod kills;
+mod money;
+mod money_provider;
 mod once;
 mod order;
 mod smoke;

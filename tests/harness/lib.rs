@@ -8,8 +8,10 @@
 //! | [`live`] | the public WebSocket |
 //! | [`stack`] [`server`] [`settings`] | hub and nodes as real processes, their configuration files |
 //! | [`hub_view`] [`compare`] | the hub's HTTP API; whether it says what the regions say |
+//! | [`till`] | a region whose every payment goes through it |
 //! | [`tokens`] | the issuer, and tokens for each role |
 //! | [`city`] | the simulator |
+//! | [`provider`] | a payment provider that fails on purpose |
 
 pub mod calls;
 #[path = "../city/mod.rs"]
@@ -20,10 +22,13 @@ pub mod hub_view;
 pub mod live;
 pub mod ports;
 pub mod process;
+#[path = "../provider/mod.rs"]
+pub mod provider;
 pub mod request;
 pub mod server;
 pub mod settings;
 pub mod stack;
+pub mod till;
 pub mod tokens;
 pub mod view;
 pub mod wait;

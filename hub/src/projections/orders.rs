@@ -277,6 +277,7 @@ fn details(row: &mut OrderRow, event: &Event, at: UnixMs) {
         | Event::RefundRequested { .. }
         | Event::RefundFailed { .. }
         | Event::CaptureFailed { .. }
+        | Event::PaymentActionRequired { .. }
         | Event::ProofRefused { .. }
         | Event::OrderOverdue { .. }
         | Event::OrderDelayed { .. }

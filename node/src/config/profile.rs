@@ -41,6 +41,7 @@ impl Config {
         }
         let simulated = match self.payments.provider {
             ProviderKind::Simulated => true,
+            ProviderKind::Stripe | ProviderKind::Razorpay => false,
         };
         faults.require(
             !simulated,

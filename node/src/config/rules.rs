@@ -274,6 +274,7 @@ impl Config {
                 orders_per_round: dispatch.orders_per_round,
                 candidates_max: dispatch.candidates_max,
             },
+            deferred_max_minor: self.payments.deferred_max_minor,
         })
     }
 

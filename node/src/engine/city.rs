@@ -13,7 +13,9 @@ use tomato_shared::order::{DeliveryState, OrderState};
 use tomato_shared::time::UnixMs;
 
 use super::draft::{Changes, Rated};
-use super::model::{Driver, Order, Promotion, Reservation, ReservationKey, ReservationState, Restaurant, Stock};
+use super::model::{
+    Driver, Order, PaymentState, Promotion, Reservation, ReservationKey, ReservationState, Restaurant, Stock,
+};
 use super::timer::TimerKey;
 
 /// What customers choose from. Shared with readers as a snapshot; an edit makes new maps of the same rows.
@@ -34,6 +36,9 @@ pub struct RegionStatus {
     pub paused: bool,
     /// What the operator said.
     pub reason: String,
+    /// True while the payment provider cannot be reached: cards are refused, or charged later.
+    #[serde(default)]
+    pub cards_down: bool,
 }
 
 /// What customers gave, so far.
@@ -52,6 +57,10 @@ impl Stars {
         let average = |stars: &Self| (stars.sum as f64 / stars.count as f64 * 100.0).round() / 100.0;
         (self.count > 0).then(|| average(self))
     }
+}
+
+fn is_deferred(order: &Order) -> bool {
+    order.payment.state == PaymentState::Deferred
 }
 
 /// The working set.
@@ -148,6 +157,13 @@ impl City {
     /// Orders of a customer that are not over.
     pub fn open_orders(&self, customer_id: UserId) -> u32 {
         self.customers.get(&customer_id).map_or(0, |open| open.all)
+    }
+
+    /// What a customer was let go without having been charged yet, in minor units.
+    pub fn deferred_minor(&self, customer_id: UserId) -> i64 {
+        let deferred = |order: &&Order| is_deferred(order) && order.customer_id == customer_id;
+        let orders = self.orders.values().filter(deferred);
+        orders.map(|order| order.payment.amount_minor).sum()
     }
 
     /// How often a customer has used a promotion.
@@ -263,7 +279,7 @@ impl City {
         let Some(order) = self.orders.get(&id).filter(|order| order.state.is_final()) else {
             return;
         };
-        if order.delivery.state != DeliveryState::Returning {
+        if order.delivery.state != DeliveryState::Returning && !is_deferred(order) {
             self.unlink(id);
             self.orders.remove(&id);
         }

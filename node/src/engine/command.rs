@@ -5,7 +5,7 @@ use tomato_shared::id::{DriverId, ItemId, OfferId, OrderId, PaymentId, Restauran
 use tomato_shared::rejection::Rejection;
 use tomato_shared::time::{DurationMs, UnixMs};
 
-use super::model::{Address, Hours, MenuItem, Promotion, Proof, Restaurant, Span, Vehicle};
+use super::model::{Address, Hours, MenuItem, PaymentAction, Promotion, Proof, Restaurant, Span, Vehicle};
 use super::timer::TimerKey;
 use super::view::Reply;
 
@@ -41,9 +41,15 @@ pub enum Command {
         payment_id: PaymentId,
         /// Of which refund or tip, counted from 0; else 0.
         nth: u32,
+        /// Which attempt it answers: a refusal of an earlier one says nothing about the one that is under way.
+        attempt: u32,
         /// What it said.
         outcome: PaymentOutcome,
     },
+    /// The provider has told something on its own.
+    ProviderEvent(Box<ProviderEvent>),
+    /// The provider cannot be reached any more, or can be again.
+    CardsDown(bool),
     /// A deadline has come.
     TimerDue(TimerKey),
     /// Time to find drivers for the orders that wait.
@@ -207,6 +213,7 @@ impl Command {
         match self {
             Self::Order(id, _) | Self::PaymentOutcome { order_id: id, .. } => Some(*id),
             Self::TimerDue(key) => key.order_id(),
+            Self::ProviderEvent(event) => event.order_id,
             Self::PlaceOrder(_)
             | Self::AcceptOffer(_)
             | Self::DeclineOffer(_)
@@ -214,6 +221,7 @@ impl Command {
             | Self::Driver(..)
             | Self::PutPromotion(_)
             | Self::PauseRegion { .. }
+            | Self::CardsDown(_)
             | Self::Dispatch(_) => None,
         }
     }
@@ -281,6 +289,18 @@ pub enum PaymentOutcome {
         /// Its id.
         transaction_id: String,
     },
+    /// It has begun, and wants the customer to do something first. The question stays open.
+    ActionRequired {
+        /// Its id.
+        transaction_id: String,
+        /// What the customer has to do.
+        action: PaymentAction,
+    },
+    /// It knows for certain that this attempt was never made, and its key is spent.
+    NotMade {
+        /// Its code.
+        code: String,
+    },
     /// It will not, for good.
     Declined {
         /// Its code.
@@ -309,6 +329,26 @@ pub enum PaymentOutcome {
         /// Its code.
         code: String,
     },
+}
+
+/// A signed message of the provider. It says that something happened, not what is true now: it has the open questions about its
+/// order asked again, so order and number of messages do not matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderEvent {
+    /// Which provider.
+    pub provider: &'static str,
+    /// Its id of the message; the same message is taken in once.
+    pub event_id: String,
+    /// What happened, in its words.
+    pub kind: String,
+    /// About which order, as we told it when we asked.
+    pub order_id: Option<OrderId>,
+    /// Whether it tells that money was promised or taken.
+    pub money: bool,
+    /// Whether a person has to look: a dispute, or a refund that failed after all.
+    pub alarm: bool,
+    /// The message as it came.
+    pub body: String,
 }
 
 /// A waiting order and the drivers near its restaurant, nearest first.

@@ -49,7 +49,11 @@ pub fn of(command: &Command) -> Option<Deed> {
             let action = if *paused { "region.pause" } else { "region.resume" };
             Some(deed(action, "", json!({"reason": reason})))
         }
-        Command::PaymentOutcome { .. } | Command::TimerDue(_) | Command::Dispatch(_) => None,
+        Command::PaymentOutcome { .. }
+        | Command::ProviderEvent(_)
+        | Command::CardsDown(_)
+        | Command::TimerDue(_)
+        | Command::Dispatch(_) => None,
     }
 }
 

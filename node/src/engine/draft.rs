@@ -12,7 +12,7 @@ use tomato_shared::rejection::Rejection;
 use tomato_shared::time::UnixMs;
 
 use super::city::{City, RegionStatus, Stars};
-use super::command::Refusal;
+use super::command::{ProviderEvent, Refusal};
 use super::model::{By, Driver, Order, Promotion, Reservation, ReservationKey, Restaurant, Shift, Stock};
 use super::policy::Policy;
 use super::task::{Task, TaskKey};
@@ -45,6 +45,8 @@ pub struct Changes {
     pub timers: BTreeMap<TimerKey, Option<UnixMs>>,
     /// Calls to be made (`Some`) or done with.
     pub tasks: BTreeMap<TaskKey, Option<Task>>,
+    /// Messages of a provider about orders that are not here.
+    pub quarantine: Vec<ProviderEvent>,
     /// What happened, in order.
     pub events: Vec<NewEvent>,
     /// Next dispatch round, if it was set or dropped. Not a row: it follows from orders that wait.

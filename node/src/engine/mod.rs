@@ -7,7 +7,7 @@
 //! | [`order`] | placing, confirming and giving up |
 //! | [`quote`] [`menu`] [`promotion`] | prices, choices, discounts, estimates |
 //! | [`stock`] | holds, what becomes of them |
-//! | [`payment`] [`books`] | what to ask the provider next; what moves in the accounts |
+//! | [`payment`] [`provider`] [`books`] | what to ask the provider next; what it says unasked; what moves in the accounts |
 //! | [`restaurant`] [`change`] | acceptance, take-over by the next, delays, swaps |
 //! | [`catalogue`] | menus, hours, pauses |
 //! | [`dispatch`] | which driver is asked |
@@ -33,6 +33,7 @@ pub mod order;
 pub mod payment;
 pub mod policy;
 pub mod promotion;
+pub mod provider;
 pub mod quote;
 pub mod restaurant;
 pub mod shift;
@@ -94,8 +95,19 @@ fn run(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Refusal> {
             order_id,
             payment_id,
             nth,
+            attempt,
             outcome,
-        } => payment::outcome(draft, *order_id, *payment_id, *nth, outcome),
+        } => {
+            let call = provider::Call {
+                order_id: *order_id,
+                payment_id: *payment_id,
+                nth: *nth,
+                attempt: *attempt,
+            };
+            payment::outcome(draft, call, outcome)
+        }
+        Command::ProviderEvent(event) => provider::heard(draft, event),
+        Command::CardsDown(down) => provider::cards_down(draft, *down),
         Command::TimerDue(key) => timer_due(draft, *key),
         Command::Dispatch(waiting) => dispatch::nearest(draft, waiting),
     }
@@ -147,6 +159,7 @@ fn pause_region(draft: &mut Draft<'_>, paused: bool, reason: &str) -> Result<Ans
     let status = RegionStatus {
         paused,
         reason: reason.to_owned(),
+        ..draft.city.catalogue().region.clone()
     };
     if draft.city.catalogue().region != status {
         draft.tell_region(Event::RegionStatusChanged {

@@ -12,7 +12,7 @@ use super::draft::Draft;
 use super::model::{By, Delivery, Order, Payment, PaymentGoal, PaymentState, Promo, ReservationState, Restaurant};
 use super::policy::Policy;
 use super::timer::TimerKey;
-use super::{books, driver, menu, order_answer, payment, promotion, quote, restaurant, stock, visible};
+use super::{books, driver, menu, order_answer, payment, promotion, provider, quote, restaurant, stock, visible};
 
 /// What is ordered where, and for how much.
 struct Deal {
@@ -27,7 +27,7 @@ struct Deal {
 ///
 /// Refused, in this order: `forbidden`, `too_many_open_orders`, the quote's faults, `region_paused`, `out_of_area`, `not_found`,
 /// `restaurant_closed`, `schedule_invalid`, `too_far_from_restaurant`, `no_restaurant`, `item_unknown`, `item_unavailable`,
-/// `options_invalid`, `promo_invalid`, `order_value`, `promo_used_up`, `sold_out`.
+/// `options_invalid`, `promo_invalid`, `order_value`, `cards_unavailable`, `promo_used_up`, `sold_out`.
 pub(super) fn place(draft: &mut Draft<'_>, wanted: &PlaceOrder) -> Result<Answer, Refusal> {
     let By::Customer(customer_id) = draft.by else {
         return Err(Rejection::Forbidden.into());
@@ -39,6 +39,7 @@ pub(super) fn place(draft: &mut Draft<'_>, wanted: &PlaceOrder) -> Result<Answer
         return Err(Rejection::TooManyOpenOrders.into());
     }
     let deal = deal(draft, wanted)?;
+    let payment_state = provider::first_state(draft, customer_id, wanted.method, deal.price.total_minor)?;
     if let Some(promo) = &deal.promo {
         promotion::take(draft, &promo.code, customer_id)?;
     }
@@ -47,7 +48,8 @@ pub(super) fn place(draft: &mut Draft<'_>, wanted: &PlaceOrder) -> Result<Answer
         return Err(sold_out(draft, deal.restaurant_id, &short));
     }
     let id = draft.ids.id(draft.now);
-    let order = new_order(draft, customer_id, id, wanted, &deal, &restaurant);
+    let mut order = new_order(draft, customer_id, id, wanted, &deal, &restaurant);
+    order.payment.state = payment_state;
     draft.changes.orders.insert(id, order);
     let event = Event::OrderCreated {
         customer_id,
@@ -130,10 +132,6 @@ fn new_order(
     deal: &Deal,
     restaurant: &Restaurant,
 ) -> Order {
-    let state = match wanted.method {
-        PaymentMethod::Card => PaymentState::Authorising,
-        PaymentMethod::Cash => PaymentState::CashDue,
-    };
     let deliver_to = wanted.basket.deliver_to.clone();
     let soonest = quote::estimate(restaurant, deliver_to.place, draft.policy, draft.now);
     Order {
@@ -151,7 +149,7 @@ fn new_order(
         payment: Payment {
             id: draft.ids.id(draft.now),
             method: wanted.method,
-            state,
+            state: PaymentState::Authorising,
             goal: PaymentGoal::Hold,
             card: wanted.card.clone(),
             attempt: 1,
@@ -160,6 +158,9 @@ fn new_order(
             keep_minor: 0,
             refunds: Vec::new(),
             tips: Vec::new(),
+            action: None,
+            asked_at: draft.now,
+            stray: false,
         },
         delivery: Delivery::searching(),
         declined_by: Vec::new(),

@@ -6,21 +6,25 @@
 //! turns "no answer" into "failed".
 
 use tomato_shared::event::{Bearer, CancelReason, Event, PaymentMethod, RefundReason};
-use tomato_shared::id::{OrderId, PaymentId};
+use tomato_shared::id::OrderId;
 use tomato_shared::order::OrderState;
 use tomato_shared::rejection::Rejection;
 
 use super::command::{Answer, PaymentOutcome, Refusal};
 use super::draft::Draft;
-use super::model::{Order, PaymentGoal, PaymentState, Refund, RefundState, Tip, TipState};
-use super::task::{Task, TaskKey, TaskKind};
-use super::{books, done, order};
+use super::model::{PaymentGoal, PaymentState, Refund, RefundState, Tip, TipState};
+use super::task::{STRAY, Task, TaskKey, TaskKind};
+use super::{books, done, order, provider};
 
 /// Starts the payment of a new order: asks the provider, or settles cash at once.
 pub(super) fn begin(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
     let order = draft.order(id)?;
     match order.payment.method {
-        PaymentMethod::Card => ask(draft, id, TaskKind::Authorise),
+        PaymentMethod::Card => {
+            let deferred = order.payment.state == PaymentState::Deferred;
+            ask(draft, id, TaskKind::Authorise)?;
+            if deferred { order::confirm(draft, id) } else { Ok(()) }
+        }
         PaymentMethod::Cash => {
             let event = Event::PaymentCompleted {
                 payment_id: order.payment.id,
@@ -84,6 +88,8 @@ pub(super) fn refund(
         unearned,
         state: RefundState::Waiting,
         at: draft.now,
+        refused: 0,
+        not_before: draft.now,
     };
     let event = Event::RefundRequested {
         refund_id: refund.id,
@@ -111,25 +117,22 @@ pub(super) fn tip(draft: &mut Draft<'_>, id: OrderId, amount_minor: i64, card: S
         at: draft.now,
     };
     let order = draft.order_mut(id)?;
-    let nth = u32::try_from(order.payment.tips.len()).unwrap_or(u32::MAX);
-    let task = Task {
-        nth,
-        payment_id: tip.id,
-        attempt: 1,
-        amount_minor,
-        card: tip.card.clone(),
-        transaction_id: String::new(),
-        ..task(order, TaskKind::Tip)
-    };
+    let task = Task::of_tip(order, order.payment.tips.len(), &tip);
     order.payment.tips.push(tip);
     draft.changes.tasks.insert(task.key(), Some(task));
     Ok(())
 }
 
 /// Takes the next steps from where the payment stands towards its goal, if there are any and no call is open.
-fn advance(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
+pub(super) fn advance(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
     let payment = &draft.order(id)?.payment;
     match (payment.state, payment.goal) {
+        // The customer has not done yet what the provider waits for: it can be called off at once.
+        (PaymentState::Authorising | PaymentState::Deferred, PaymentGoal::Return) if payment.action.is_some() => {
+            let open = Task::of(draft.order(id)?, TaskKind::Authorise).key();
+            draft.changes.tasks.insert(open, None);
+            ask(draft, id, TaskKind::Void)
+        }
         (PaymentState::Authorised, PaymentGoal::Take) => ask(draft, id, TaskKind::Capture),
         (PaymentState::Authorised, PaymentGoal::Return) if payment.keep_minor > 0 => ask(draft, id, TaskKind::Capture),
         (PaymentState::Authorised, PaymentGoal::Return) => ask(draft, id, TaskKind::Void),
@@ -144,6 +147,7 @@ fn advance(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
         }
         (
             PaymentState::Authorising
+            | PaymentState::Deferred
             | PaymentState::Authorised
             | PaymentState::Capturing
             | PaymentState::Captured
@@ -176,18 +180,12 @@ fn ask_refunds(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
     let order = draft.order_mut(id)?;
     let mut tasks = Vec::new();
     for nth in 0..order.payment.refunds.len() {
-        let base = task(order, TaskKind::Refund);
         let refund = &mut order.payment.refunds[nth];
         if refund.state != RefundState::Waiting {
             continue;
         }
         refund.state = RefundState::Asked;
-        tasks.push(Task {
-            nth: u32::try_from(nth).unwrap_or(u32::MAX),
-            refund_id: Some(refund.id),
-            amount_minor: refund.amount_minor,
-            ..base
-        });
+        tasks.push(Task::of_refund(order, nth, &order.payment.refunds[nth]));
     }
     for task in tasks {
         draft.changes.tasks.insert(task.key(), Some(task));
@@ -206,91 +204,53 @@ fn settle_return(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn ask(draft: &mut Draft<'_>, id: OrderId, kind: TaskKind) -> Result<(), Refusal> {
+pub(super) fn ask(draft: &mut Draft<'_>, id: OrderId, kind: TaskKind) -> Result<(), Refusal> {
+    let now = draft.now;
     let order = draft.order_mut(id)?;
+    order.payment.asked_at = now;
     order.payment.state = match kind {
+        TaskKind::Authorise if order.payment.state == PaymentState::Deferred => PaymentState::Deferred,
         TaskKind::Authorise => PaymentState::Authorising,
         TaskKind::Capture => PaymentState::Capturing,
         TaskKind::Void => PaymentState::Voiding,
         TaskKind::Refund | TaskKind::Tip => order.payment.state,
     };
-    let task = task(order, kind);
+    let task = Task::of(order, kind);
     draft.changes.tasks.insert(task.key(), Some(task));
     Ok(())
-}
-
-fn task(order: &Order, kind: TaskKind) -> Task {
-    Task {
-        kind,
-        order_id: order.id,
-        nth: 0,
-        payment_id: order.payment.id,
-        refund_id: None,
-        attempt: order.payment.attempt,
-        amount_minor: order.payment.amount_minor,
-        currency: order.price.currency,
-        card: order.payment.card.clone(),
-        transaction_id: order.payment.transaction_id.clone(),
-        trace: None,
-    }
-}
-
-/// What a provider's answer is an answer to.
-const fn asked(outcome: &PaymentOutcome) -> TaskKind {
-    match outcome {
-        PaymentOutcome::Authorised { .. } | PaymentOutcome::Declined { .. } => TaskKind::Authorise,
-        PaymentOutcome::Captured | PaymentOutcome::CaptureRefused { .. } => TaskKind::Capture,
-        PaymentOutcome::Voided => TaskKind::Void,
-        PaymentOutcome::Refunded | PaymentOutcome::RefundRefused { .. } => TaskKind::Refund,
-        PaymentOutcome::TipTaken | PaymentOutcome::TipDeclined { .. } => TaskKind::Tip,
-    }
-}
-
-/// Whether a call of this kind is open.
-fn is_open(order: &Order, key: TaskKey, payment_id: PaymentId) -> bool {
-    let payment = &order.payment;
-    let nth = key.nth as usize;
-    match key.kind {
-        TaskKind::Authorise => payment.id == payment_id && payment.state == PaymentState::Authorising,
-        TaskKind::Capture => payment.id == payment_id && payment.state == PaymentState::Capturing,
-        TaskKind::Void => payment.id == payment_id && payment.state == PaymentState::Voiding,
-        TaskKind::Refund => {
-            let refund = payment.refunds.get(nth).filter(|_| payment.id == payment_id);
-            refund.is_some_and(|refund| refund.state == RefundState::Asked)
-        }
-        TaskKind::Tip => {
-            let tip = payment.tips.get(nth).filter(|tip| tip.id == payment_id);
-            tip.is_some_and(|tip| tip.state == TipState::Asked)
-        }
-    }
 }
 
 /// Takes in what the provider said. An answer to a question that is not open changes nothing: it was heard before.
 pub(super) fn outcome(
     draft: &mut Draft<'_>,
-    id: OrderId,
-    payment_id: PaymentId,
-    nth: u32,
+    call: provider::Call,
     outcome: &PaymentOutcome,
 ) -> Result<Answer, Refusal> {
+    let (id, payment_id, nth) = (call.order_id, call.payment_id, call.nth);
     let key = TaskKey {
-        kind: asked(outcome),
+        kind: provider::asked(outcome),
         order_id: id,
         nth,
     };
-    if !is_open(draft.order(id)?, key, payment_id) {
+    let order = draft.order(id)?;
+    if !provider::is_open(order, key, payment_id) || provider::is_stale(order, call, outcome) {
         return Ok(done());
     }
     draft.changes.tasks.insert(key, None);
     let place = nth as usize;
     match outcome {
         PaymentOutcome::Authorised { transaction_id } => authorised(draft, id, transaction_id)?,
+        PaymentOutcome::ActionRequired { transaction_id, action } => {
+            provider::action_required(draft, id, transaction_id, action)?;
+        }
+        PaymentOutcome::NotMade { code } => provider::not_made(draft, id, code)?,
         PaymentOutcome::Declined { code } => declined(draft, id, code)?,
         PaymentOutcome::Captured => captured(draft, id)?,
         PaymentOutcome::CaptureRefused { code } => capture_refused(draft, id, code)?,
+        PaymentOutcome::Voided if nth == STRAY => draft.order_mut(id)?.payment.stray = false,
         PaymentOutcome::Voided => voided(draft, id)?,
         PaymentOutcome::Refunded => refund_done(draft, id, place)?,
-        PaymentOutcome::RefundRefused { code } => refund_refused(draft, id, place, code)?,
+        PaymentOutcome::RefundRefused { code } => provider::refund_refused(draft, id, place, code)?,
         PaymentOutcome::TipTaken => tip_ended(draft, id, place, None)?,
         PaymentOutcome::TipDeclined { code } => tip_ended(draft, id, place, Some(code.as_str()))?,
     }
@@ -305,6 +265,7 @@ fn authorised(draft: &mut Draft<'_>, id: OrderId, transaction_id: &str) -> Resul
     let order = draft.order_mut(id)?;
     order.payment.state = PaymentState::Authorised;
     order.payment.transaction_id = transaction_id.to_owned();
+    order.payment.action = None;
     let event = Event::PaymentCompleted {
         payment_id: order.payment.id,
         transaction_id: transaction_id.to_owned(),
@@ -318,8 +279,12 @@ fn authorised(draft: &mut Draft<'_>, id: OrderId, transaction_id: &str) -> Resul
     advance(draft, id)
 }
 
-fn declined(draft: &mut Draft<'_>, id: OrderId, code: &str) -> Result<(), Refusal> {
+pub(super) fn declined(draft: &mut Draft<'_>, id: OrderId, code: &str) -> Result<(), Refusal> {
     let order = draft.order_mut(id)?;
+    order.payment.action = None;
+    if order.payment.state == PaymentState::Deferred && order.payment.goal != PaymentGoal::Return {
+        return capture_refused(draft, id, code);
+    }
     order.payment.state = PaymentState::Declined;
     let payment_id = order.payment.id;
     if order.state != OrderState::Pending {
@@ -381,6 +346,7 @@ fn capture_refused(draft: &mut Draft<'_>, id: OrderId, code: &str) -> Result<(),
 fn voided(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
     let payment = &mut draft.order_mut(id)?.payment;
     payment.state = PaymentState::Voided;
+    payment.action = None;
     let event = Event::PaymentRefunded {
         payment_id: payment.id,
         amount_minor: payment.amount_minor,
@@ -390,7 +356,7 @@ fn voided(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
     draft.tell(id, event)
 }
 
-fn refund_at<'d>(draft: &'d mut Draft<'_>, id: OrderId, nth: usize) -> Result<&'d mut Refund, Refusal> {
+pub(super) fn refund_at<'d>(draft: &'d mut Draft<'_>, id: OrderId, nth: usize) -> Result<&'d mut Refund, Refusal> {
     let refunds = &mut draft.order_mut(id)?.payment.refunds;
     refunds.get_mut(nth).ok_or_else(|| Rejection::NotFound.into())
 }
@@ -408,17 +374,6 @@ fn refund_done(draft: &mut Draft<'_>, id: OrderId, nth: usize) -> Result<(), Ref
     draft.tell(id, event)?;
     books::refunded(draft, id, &refund)?;
     settle_return(draft, id)
-}
-
-fn refund_refused(draft: &mut Draft<'_>, id: OrderId, nth: usize, code: &str) -> Result<(), Refusal> {
-    let refund = refund_at(draft, id, nth)?;
-    refund.state = RefundState::Refused;
-    let event = Event::RefundFailed {
-        refund_id: refund.id,
-        amount_minor: refund.amount_minor,
-        code: code.to_owned(),
-    };
-    draft.tell(id, event)
 }
 
 fn tip_ended(draft: &mut Draft<'_>, id: OrderId, nth: usize, refused: Option<&str>) -> Result<(), Refusal> {

@@ -56,6 +56,8 @@ pub struct Policy {
     pub driver_pay: DriverPay,
     /// Dispatch.
     pub dispatch: DispatchPolicy,
+    /// How much one customer may order by card while the provider cannot be reached, in minor units; 0 for cash only.
+    pub deferred_max_minor: i64,
 }
 
 /// Fees in minor units, taxes in basis points.

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use tomato_shared::id::{OrderId, PaymentId, RefundId};
+use tomato_shared::time::UnixMs;
+
+use super::model::{Order, PaymentState, Refund, RefundState, Tip, TipState};
 
 /// What a provider is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -18,6 +21,9 @@ pub enum TaskKind {
     /// Take a tip, at once.
     Tip,
 }
+
+/// Number of the [`TaskKind::Void`] that sends back what came too late.
+pub const STRAY: u32 = 1;
 
 impl TaskKind {
     /// All of them.
@@ -53,7 +59,8 @@ pub struct TaskKey {
     pub kind: TaskKind,
     /// For which order.
     pub order_id: OrderId,
-    /// Which refund or tip of the order, counted from 0; else 0.
+    /// Which refund or tip of the order, counted from 0; else 0. A [`TaskKind::Void`] with 1 is about money that came after
+    /// the payment had ended.
     pub nth: u32,
 }
 
@@ -74,6 +81,12 @@ pub struct Task {
     pub refund_id: Option<RefundId>,
     /// Part of the provider's key.
     pub attempt: u32,
+    /// When it was first asked: providers forget keys after a day.
+    #[serde(default)]
+    pub asked_at: UnixMs,
+    /// Before when it is not to be made.
+    #[serde(default)]
+    pub not_before: UnixMs,
     /// How much, in minor units.
     pub amount_minor: i64,
     /// Of what.
@@ -88,6 +101,89 @@ pub struct Task {
 }
 
 impl Task {
+    /// The call of this kind about an order's own payment.
+    pub fn of(order: &Order, kind: TaskKind) -> Self {
+        Self {
+            kind,
+            order_id: order.id,
+            nth: 0,
+            payment_id: order.payment.id,
+            refund_id: None,
+            attempt: order.payment.attempt,
+            asked_at: order.payment.asked_at,
+            not_before: UnixMs(0),
+            amount_minor: order.payment.amount_minor,
+            currency: order.price.currency,
+            card: order.payment.card.clone(),
+            transaction_id: order.payment.transaction_id.clone(),
+            trace: None,
+        }
+    }
+
+    /// The call that sends money back.
+    pub fn of_refund(order: &Order, nth: usize, refund: &Refund) -> Self {
+        Self {
+            nth: u32::try_from(nth).unwrap_or(u32::MAX),
+            refund_id: Some(refund.id),
+            attempt: refund.refused + 1,
+            asked_at: refund.at,
+            not_before: refund.not_before,
+            amount_minor: refund.amount_minor,
+            ..Self::of(order, TaskKind::Refund)
+        }
+    }
+
+    /// The call that takes a tip.
+    pub fn of_tip(order: &Order, nth: usize, tip: &Tip) -> Self {
+        Self {
+            nth: u32::try_from(nth).unwrap_or(u32::MAX),
+            payment_id: tip.id,
+            attempt: 1,
+            asked_at: tip.at,
+            amount_minor: tip.amount_minor,
+            card: tip.card.clone(),
+            transaction_id: String::new(),
+            ..Self::of(order, TaskKind::Tip)
+        }
+    }
+
+    /// The call that sends back what came after the end.
+    pub fn of_stray(order: &Order) -> Self {
+        Self {
+            nth: STRAY,
+            ..Self::of(order, TaskKind::Void)
+        }
+    }
+
+    /// Every call about an order that is open.
+    pub fn open(order: &Order) -> Vec<Self> {
+        let payment = &order.payment;
+        let kind = match payment.state {
+            PaymentState::Authorising | PaymentState::Deferred => Some(TaskKind::Authorise),
+            PaymentState::Capturing => Some(TaskKind::Capture),
+            PaymentState::Voiding => Some(TaskKind::Void),
+            PaymentState::Authorised
+            | PaymentState::Captured
+            | PaymentState::Voided
+            | PaymentState::Refunding
+            | PaymentState::Refunded
+            | PaymentState::Declined
+            | PaymentState::CashDue
+            | PaymentState::CashTaken
+            | PaymentState::CashWaived => None,
+        };
+        let own = kind.map(|kind| Self::of(order, kind));
+        let refunds = payment.refunds.iter().enumerate();
+        let refunds = refunds.filter(|(_, refund)| refund.state == RefundState::Asked);
+        let tips = payment.tips.iter().enumerate();
+        let tips = tips.filter(|(_, tip)| tip.state == TipState::Asked);
+        own.into_iter()
+            .chain(refunds.map(|(nth, refund)| Self::of_refund(order, nth, refund)))
+            .chain(tips.map(|(nth, tip)| Self::of_tip(order, nth, tip)))
+            .chain(payment.stray.then(|| Self::of_stray(order)))
+            .collect()
+    }
+
     /// Its name.
     pub const fn key(&self) -> TaskKey {
         TaskKey {

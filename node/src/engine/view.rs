@@ -14,7 +14,8 @@ use tomato_shared::time::UnixMs;
 
 use super::city::RegionStatus;
 use super::model::{
-    Address, By, Driver, Order, Payment, PaymentState, Promotion, Rating, RefundState, Shift, Span, TipState, Vehicle,
+    Address, By, Driver, Order, Payment, PaymentAction, PaymentState, Promotion, Rating, RefundState, Shift, Span,
+    TipState, Vehicle,
 };
 
 pub use restaurant::{MenuItemView, RestaurantView, restaurant};
@@ -131,6 +132,9 @@ pub struct PaymentView {
     pub method: PaymentMethod,
     /// Where it stands.
     pub state: PaymentState,
+    /// What the customer has to do before the provider goes on; for the customer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<PaymentAction>,
     /// What went back or is to; for customer and operators.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refunds: Vec<RefundView>,
@@ -228,7 +232,14 @@ pub fn order(order: &Order, driver: Option<&Driver>, viewer: By) -> OrderView {
         },
         lines: order.lines.clone(),
         price: order.price,
-        payment: payment(&order.payment, full),
+        payment: PaymentView {
+            action: order
+                .payment
+                .action
+                .clone()
+                .filter(|_| matches!(viewer, By::Customer(_))),
+            ..payment(&order.payment, full)
+        },
         delivery: DeliveryView {
             id: order.delivery_id(),
             state: order.delivery.state,
@@ -285,6 +296,7 @@ fn payment(payment: &Payment, full: bool) -> PaymentView {
     PaymentView {
         method: payment.method,
         state: payment.state,
+        action: None,
         refunds: refunds.collect(),
         tips: tips.collect(),
     }

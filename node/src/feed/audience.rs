@@ -15,6 +15,8 @@ pub enum Name {
     OrderCreated,
     /// Paid for.
     OrderConfirmed,
+    /// For the customer: confirm the card, or pay on the provider's page.
+    PaymentActionRequired,
     /// The provider declined; the end.
     PaymentFailed,
     /// For the restaurant: cook this, or say no.
@@ -81,6 +83,7 @@ impl Name {
             Self::NewOrder
                 | Self::NewOffer
                 | Self::PaymentFailed
+                | Self::PaymentActionRequired
                 | Self::OrderOverdue
                 | Self::ChangeProposed
                 | Self::RefundFailed
@@ -146,6 +149,7 @@ fn plain(event: &Event) -> Option<Name> {
         Event::OrderCreated { .. } => Some(Name::OrderCreated),
         Event::OrderConfirmed { .. } => Some(Name::OrderConfirmed),
         Event::PaymentFailed { .. } => Some(Name::PaymentFailed),
+        Event::PaymentActionRequired { .. } => Some(Name::PaymentActionRequired),
         Event::PaymentRefunded { .. } => Some(Name::PaymentRefunded),
         Event::RestaurantAssigned { .. } => Some(Name::RestaurantAssigned),
         Event::OrderPreparing { .. } => Some(Name::OrderPreparing),

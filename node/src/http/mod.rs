@@ -12,6 +12,7 @@
 //! | [`kitchen`] [`menus`] [`promotions`] | for restaurants, and those who write them |
 //! | [`drivers`] [`positions`] [`statements`] | for drivers |
 //! | [`desk`] [`operators`] [`health`] | for operators |
+//! | [`webhooks`] | for payment providers |
 //! | [`live`] [`events`] | the WebSocket; the same for those who ask |
 //!
 //! Handlers know routes and JSON; they decide nothing. A command goes to the writer, whose answer is passed on byte for
@@ -48,6 +49,7 @@ pub mod shed;
 pub mod statements;
 pub mod table;
 pub mod trace;
+pub mod webhooks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,6 +70,7 @@ use crate::engine::policy::Policy;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
 use crate::metrics::Metrics;
+use crate::payments::Provider;
 use crate::store::StoreError;
 use crate::store::pool::Pool;
 use crate::writer::{Head, Writer};
@@ -95,6 +98,8 @@ pub struct Parts {
     pub verifier: Arc<Verifier>,
     /// The issuer's public keys, as served to others: a JWKS document.
     pub jwks: String,
+    /// Who moves the money; its webhooks are checked with it.
+    pub provider: Arc<Provider>,
     /// The region's file, opened for reading.
     pub path: PathBuf,
     /// Limits of requests and callers.

@@ -92,7 +92,8 @@ fn can_give(route: &Route, status: u16) -> bool {
     match status {
         400 => !public || body || !route.params.is_empty() || route.path.contains('{'),
         401 | 403 => !public,
-        404 => !public || route.path.contains('{'),
+        // A webhook of a provider that the region does not have is no path of it.
+        404 => !public || route.path.contains('{') || route.path.starts_with("/v1/webhooks/"),
         408 | 413 | 415 => body,
         409 | 412 | 422 => body,
         426 => matches!(route.access, Access::Socket(_)),

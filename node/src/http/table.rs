@@ -43,9 +43,10 @@ use super::query::{
 use super::quotes::QuoteInput;
 use super::restaurants::{Located, Nearby};
 use super::statements::{Shifts, StatementView};
+use super::webhooks::{Heard, ProviderMessage};
 use super::{
     asyncapi, desk, docs, drivers, events, feedback, health, kitchen, live, menus, openapi, operators, orders,
-    positions, promotions, quotes, restaurants, statements,
+    positions, promotions, quotes, restaurants, statements, webhooks,
 };
 use crate::engine::city::RegionStatus;
 use crate::engine::model::Promotion;
@@ -253,6 +254,14 @@ macro_rules! route {
             schema: |generator| generator.subschema_for::<$input>(),
         }, [$($status $answer),+])
     };
+    // Messages of others, whose bytes the handler checks itself.
+    ($method:ident $path:literal $class:ident $access:expr, $handler:path,
+     $summary:literal: raw => $($status:literal $answer:ty),+) => {
+        route!(@ $method $path $class $access, None, $handler, $handler, $summary, [], Body::Json {
+            limit: BODY_MAX,
+            schema: |generator| generator.subschema_for::<ProviderMessage>(),
+        }, [$($status $answer),+])
+    };
     (@ $method:ident $path:literal $class:ident $access:expr, $key:ident, $name:path, $run:expr, $summary:literal,
      [$($param:expr),*], $body:expr, [$($status:literal $answer:ty),+]) => {
         Route {
@@ -394,6 +403,10 @@ pub static ROUTES: &[Route] = &[
         drivers::bring_back, "Brought back to the restaurant": {} => 200 OrderView),
     route!(Post "/v1/deliveries/{del}/cancel" P0 DRIVER, Accepted, drivers::give_back,
         "Given back before pickup": {} => 200 OrderView),
+    route!(Post "/v1/webhooks/stripe" P0 ANYBODY, webhooks::stripe,
+        "What Stripe tells, signed by it": raw => 200 Heard),
+    route!(Post "/v1/webhooks/razorpay" P0 ANYBODY, webhooks::razorpay,
+        "What Razorpay tells, signed by it": raw => 200 Heard),
     route!(Get "/v1/overview" P4 OPERATOR, operators::overview, "The region in numbers": [] => 200 Overview),
     route!(Get "/v1/dispatch" P1 OPERATOR, desk::board, "Who waits for whom": [] => 200 Board),
     route!(Get "/v1/region" P3 ANYBODY, desk::region, "Whether the region takes orders": [] => 200 RegionStatus),

@@ -16,7 +16,8 @@ use crate::feed::totals::Counts;
 pub(super) const REGION_STATUS: &str = "region_status";
 
 /// Writes what a decision changed of these.
-pub(super) fn put(connection: &Connection, changes: &Changes) -> Result<(), WriteError> {
+pub(super) fn put(connection: &Connection, changes: &Changes, at: UnixMs) -> Result<(), WriteError> {
+    put_quarantine(connection, changes, at)?;
     put_shifts(connection, changes)?;
     for row in changes.promotions.values() {
         put_promotion(connection, row)?;
@@ -28,6 +29,21 @@ pub(super) fn put(connection: &Connection, changes: &Changes) -> Result<(), Writ
         connection
             .prepare_cached(sql)?
             .execute(params![REGION_STATUS, json(status)?])?;
+    }
+    Ok(())
+}
+
+fn put_quarantine(connection: &Connection, changes: &Changes, at: UnixMs) -> Result<(), WriteError> {
+    let sql = "INSERT INTO quarantine (provider, event_id, at, kind, body) VALUES (?1, ?2, ?3, ?4, ?5)
+               ON CONFLICT (provider, event_id) DO NOTHING";
+    for event in &changes.quarantine {
+        connection.prepare_cached(sql)?.execute(params![
+            event.provider,
+            event.event_id,
+            at.0,
+            event.kind,
+            event.body
+        ])?;
     }
     Ok(())
 }

@@ -11,9 +11,9 @@ use super::extras::REGION_STATUS;
 use crate::engine::city::{City, Stars};
 use crate::engine::draft::{Changes, Rated};
 use crate::engine::model::{
-    Driver, Order, Promotion, Reservation, ReservationKey, ReservationState, Restaurant, Stock,
+    Driver, Order, PaymentState, Promotion, Reservation, ReservationKey, ReservationState, Restaurant, Stock,
 };
-use crate::engine::task::Task;
+use crate::engine::task::{Task, TaskKey, TaskKind};
 use crate::engine::timer::TimerKey;
 use crate::feed::totals::Totals;
 
@@ -58,6 +58,7 @@ pub fn load(connection: &Connection, now: UnixMs) -> Result<Loaded, StoreError> 
         Ok(())
     })?;
     load_returning(connection, &mut changes)?;
+    load_deferred(connection, &mut changes)?;
     load_stock(connection, &mut changes)?;
     load_beside(connection, &mut changes)?;
     load_timers(connection, &mut changes)?;
@@ -92,6 +93,20 @@ fn load_returning(connection: &Connection, changes: &mut Changes) -> Result<(), 
             && let Some(row) = order(connection, id)?
         {
             changes.orders.insert(id, row);
+        }
+    }
+    Ok(())
+}
+
+/// Orders that are over and whose payment could not be asked for yet: they count against what their customer may owe.
+fn load_deferred(connection: &Connection, changes: &mut Changes) -> Result<(), StoreError> {
+    for task in tasks(connection, crate::tasks::QUEUE_MAX)? {
+        if task.kind == TaskKind::Authorise
+            && !changes.orders.contains_key(&task.order_id)
+            && let Some(row) = order(connection, task.order_id)?
+            && row.payment.state == PaymentState::Deferred
+        {
+            changes.orders.insert(row.id, row);
         }
     }
     Ok(())
@@ -163,6 +178,17 @@ pub fn tasks(connection: &Connection, max: usize) -> Result<Vec<Task>, StoreErro
         },
     )?;
     Ok(tasks)
+}
+
+/// One call by its name, if it is still to be made.
+pub fn task(connection: &Connection, key: TaskKey) -> Result<Option<Task>, StoreError> {
+    let sql = "SELECT doc FROM tasks WHERE kind = ?1 AND subject = ?2 AND nth = ?3";
+    let name = rusqlite::params![key.kind.to_stored(), key.order_id.bytes(), key.nth];
+    let text: Option<String> = connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.query_row(name, |row| row.get(0)).optional())
+        .map_err(StoreError::sqlite("read a task"))?;
+    text.map(|text| parse("tasks", &text)).transpose()
 }
 
 fn head(connection: &Connection) -> Result<(u64, UnixMs), StoreError> {

@@ -54,7 +54,7 @@ pub fn write(connection: &Connection, changes: &Changes, stamp: &Stamp<'_>) -> R
     put_reservations(connection, changes)?;
     put_timers(connection, changes)?;
     put_tasks(connection, changes, stamp.trace)?;
-    extras::put(connection, changes)?;
+    extras::put(connection, changes, stamp.at)?;
     (1u64..)
         .zip(&changes.events)
         .map(|(nth, event)| put_event(connection, event, stamp, stamp.head_seq + nth))

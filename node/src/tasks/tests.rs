@@ -10,6 +10,7 @@ use super::*;
 use crate::engine::command::PlaceOrder;
 use crate::engine::model::PaymentState;
 use crate::engine::tests::world::{BURGER, accept, order_of, place, restaurant};
+use crate::payments::simulated::Simulated;
 use crate::writer::tests::{Region, Setting, count, customer, file, id_of, order, reader, within};
 
 /// A hundred seconds to a second, and a provider that takes a second.
@@ -23,7 +24,10 @@ fn fast() -> Setting {
 fn tasks(region: &mut Region, directory: &Path) -> Tasks {
     Tasks {
         writer: region.writer.clone(),
-        provider: Arc::new(Simulated::new(region.clock, DurationMs::from_secs(1))),
+        provider: Arc::new(Provider::Simulated(Simulated::new(
+            region.clock,
+            DurationMs::from_secs(1),
+        ))),
         clock: region.clock,
         path: file(directory),
         queue: region.tasks.take().unwrap(),
@@ -69,6 +73,7 @@ async fn walk(card: &str, wanted: PaymentState) -> OrderState {
 #[tokio::test]
 async fn committed_calls_are_made_and_their_outcomes_taken_in() {
     assert_eq!(walk("card_ok", PaymentState::Captured).await, OrderState::Preparing);
+    assert_eq!(walk("card_3ds", PaymentState::Authorised).await, OrderState::Confirmed);
     assert_eq!(
         walk("card_declined", PaymentState::Declined).await,
         OrderState::PaymentFailed

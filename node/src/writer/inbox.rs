@@ -53,6 +53,8 @@ impl Class {
             | Command::AcceptOffer(_)
             | Command::DeclineOffer(_)
             | Command::PaymentOutcome { .. }
+            | Command::ProviderEvent(_)
+            | Command::CardsDown(_)
             | Command::TimerDue(_)
             | Command::Dispatch(_) => Self::InFlight,
         }

@@ -36,6 +36,7 @@ impl Event {
             Self::RefundRequested { .. } => "payment.refund.requested",
             Self::RefundFailed { .. } => "payment.refund.failed",
             Self::CaptureFailed { .. } => "payment.capture.failed",
+            Self::PaymentActionRequired { .. } => "payment.action_required",
             Self::ProofRefused { .. } => "delivery.proof.refused",
             Self::LedgerPosted { .. } => "ledger.posted",
             Self::OrderOverdue { .. } => "order.overdue",
@@ -91,6 +92,7 @@ impl Event {
             | Self::RefundRequested { .. }
             | Self::RefundFailed { .. }
             | Self::CaptureFailed { .. }
+            | Self::PaymentActionRequired { .. }
             | Self::ProofRefused { .. }
             | Self::LedgerPosted { .. }
             | Self::OrderOverdue { .. }

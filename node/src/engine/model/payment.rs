@@ -12,6 +12,8 @@ use tomato_shared::time::UnixMs;
 pub enum PaymentState {
     /// The provider is being asked; its answer is not known.
     Authorising,
+    /// The order goes on although the provider could not be asked yet; it will be as soon as it can be reached.
+    Deferred,
     /// The provider holds the money for us.
     Authorised,
     /// The provider is being asked to take it.
@@ -88,6 +90,40 @@ pub struct Payment {
     /// What the customer gave the driver afterwards, in order.
     #[serde(default)]
     pub tips: Vec<Tip>,
+    /// What the customer has to do before the provider goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<PaymentAction>,
+    /// When the provider was asked what is open now, or was last.
+    #[serde(default)]
+    pub asked_at: UnixMs,
+    /// Whether the provider is being asked to send back what came after the end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stray: bool,
+}
+
+/// What a customer has to do before the provider goes on. Apps hand it to the provider's kit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PaymentAction {
+    /// What it is.
+    pub kind: ActionKind,
+    /// The page to open, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// What the provider's kit is opened with: Stripe's client secret, Razorpay's order id.
+    pub token: String,
+    /// The provider's public key, where its kit needs it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key: String,
+}
+
+/// Kinds of [`PaymentAction`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionKind {
+    /// Confirm the card at its bank: 3-D Secure.
+    Confirm,
+    /// Pay on the provider's page.
+    Checkout,
 }
 
 impl Payment {
@@ -144,6 +180,12 @@ pub struct Refund {
     pub state: RefundState,
     /// When it was decided.
     pub at: UnixMs,
+    /// How often the provider refused it.
+    #[serde(default)]
+    pub refused: u32,
+    /// Before when it is not asked again.
+    #[serde(default)]
+    pub not_before: UnixMs,
 }
 
 /// Where a tip stands.

@@ -189,6 +189,7 @@ fn answers_out_of_turn_or_for_another_payment_change_nothing() {
         order_id: id,
         payment_id: PaymentId::from_bytes([5; 16]),
         nth: 0,
+        attempt: 1,
         outcome: PaymentOutcome::Authorised {
             transaction_id: "tx".into(),
         },

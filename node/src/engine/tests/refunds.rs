@@ -43,8 +43,19 @@ fn amounts(world: &World, id: OrderId) -> Vec<i64> {
     refunds.map(|refund| refund.amount_minor).collect()
 }
 
-fn no(code: &str) -> PaymentOutcome {
-    PaymentOutcome::RefundRefused { code: code.into() }
+/// The provider refuses a refund as often as it is asked for, until only a person can help.
+fn refuse(world: &mut World, id: OrderId, nth: u32) {
+    let code = "closed".to_owned();
+    for tried in 1..=4 {
+        let outcome = PaymentOutcome::RefundRefused { code: code.clone() };
+        world.check(
+            By::Provider,
+            world.refund_outcome(id, nth, outcome),
+            Ok(&["payment.refund.failed"]),
+        );
+        let asked_again = world.disk.tasks.values().any(|task| task.attempt == tried + 1);
+        assert_eq!(asked_again, tried < 4, "{tried}");
+    }
 }
 
 #[test]
@@ -196,11 +207,7 @@ fn refused_refund_can_be_tried_anew_and_nobody_bears_what_was_never_earned() {
     let mut world = World::new();
     let id = world.ready();
     world.ok(OPERATOR, cancel(id));
-    world.check(
-        By::Provider,
-        world.refund_outcome(id, 0, no("closed")),
-        Ok(&["payment.refund.failed"]),
-    );
+    refuse(&mut world, id, 0);
     let order = world.order(id);
     assert_eq!(order.payment.refunds[0].state, RefundState::Refused);
     assert_eq!(order.payment.state, PaymentState::Refunding);
@@ -227,7 +234,7 @@ fn refund_beyond_what_the_provider_refused_is_borne_by_somebody() {
     };
     world.ok(kitchen, Command::Order(id, change));
     world.ok(me(), Command::Order(id, OrderCommand::AnswerChange(true)));
-    world.ok(By::Provider, world.refund_outcome(id, 0, no("closed")));
+    refuse(&mut world, id, 0);
     world.ok(kitchen, Command::Order(id, OrderCommand::MarkReady));
     world.dispatch(&[1]);
     world.ok(By::Driver(driver(1)), Command::AcceptOffer(world.offer(id)));
@@ -252,7 +259,7 @@ fn operator_who_gives_more_than_the_refused_refund_ends_the_return() {
     world.ok(By::Provider, world.outcome(id, PaymentOutcome::Captured));
     world.now = world.now + DurationMs(60_000);
     world.ok(me(), cancel(id));
-    world.ok(By::Provider, world.refund_outcome(id, 0, no("closed")));
+    refuse(&mut world, id, 0);
     // The fee goes back as well.
     world.ok(OPERATOR, refund(id, RefundAmount::Rest, Bearer::Platform));
     for nth in [1, 2] {

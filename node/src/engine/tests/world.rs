@@ -196,6 +196,7 @@ impl World {
             order_id: id,
             payment_id: self.order(id).payment.id,
             nth: 0,
+            attempt: self.order(id).payment.attempt,
             outcome,
         }
     }
@@ -206,6 +207,7 @@ impl World {
             order_id: id,
             payment_id: self.order(id).payment.id,
             nth,
+            attempt: self.order(id).payment.refunds[nth as usize].refused + 1,
             outcome,
         }
     }
@@ -216,6 +218,7 @@ impl World {
             order_id: id,
             payment_id: self.order(id).payment.tips[nth as usize].id,
             nth,
+            attempt: 1,
             outcome,
         }
     }

@@ -63,6 +63,9 @@ fn order() -> Order {
             keep_minor: 0,
             refunds: Vec::new(),
             tips: Vec::new(),
+            action: None,
+            asked_at: UnixMs(0),
+            stray: false,
         },
         delivery: Delivery {
             state: DeliveryState::Searching,

@@ -90,6 +90,9 @@ const TABLE: &[(&str, &str)] = &[
     ("POST /v1/deliveries/{del}/fail", "ffffy--fwu"),
     ("POST /v1/deliveries/{del}/return", "ffy-y--ywu"),
     ("POST /v1/deliveries/{del}/cancel", "ffffy--fwu"),
+    // Signed messages of the provider that the region has; here that is none of them.
+    ("POST /v1/webhooks/stripe", "----------"),
+    ("POST /v1/webhooks/razorpay", "----------"),
     ("GET /v1/dispatch", "fffffffywu"),
     ("PUT /v1/region", "fffffffywu"),
     ("GET /v1/audit", "fffffffywu"),
@@ -138,6 +141,7 @@ pub(super) fn body(route: &Route) -> Value {
         ("POST", "/v1/drivers/{drv}/location") => json!({"latitude": centre().lat(), "longitude": centre().lng()}),
         ("POST", "/v1/deliveries/{del}/complete") => json!({"proof": {"kind": "photo", "reference": "r"}}),
         ("POST", "/v1/deliveries/{del}/fail") => json!({"reason": "customer_absent"}),
+        ("POST", "/v1/webhooks/stripe" | "/v1/webhooks/razorpay") => json!({}),
         ("PUT", "/v1/region") => json!({"paused": false}),
         (method, path) => panic!("{method} {path} takes a body; add one to the matrix"),
     }

@@ -38,6 +38,8 @@ use crate::config::{Config, RateConfig};
 use crate::engine::task::Task;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
+use crate::payments::Provider;
+use crate::payments::simulated::Simulated;
 use crate::store::{self, load, reads};
 use crate::writer::{self, Head, Outlets, Start, Writer};
 use data::*;
@@ -159,6 +161,7 @@ impl Rig {
             policy,
             verifier: Arc::new(verifier(&key)),
             jwks: key.jwks(),
+            provider: Arc::new(Provider::Simulated(Simulated::new(clock, DurationMs(0)))),
             path,
             http: config.http,
             public_url: "https://blr.test".into(),

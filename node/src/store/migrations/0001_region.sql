@@ -75,6 +75,17 @@ CREATE TABLE tasks (
     PRIMARY KEY (kind, subject, nth)
 ) STRICT, WITHOUT ROWID;
 
+-- Signed messages of a payment provider for people to look at: about orders that are not here, disputes, refunds that failed
+-- after they had been done.
+CREATE TABLE quarantine (
+    provider TEXT    NOT NULL,
+    event_id TEXT    NOT NULL,
+    at       INTEGER NOT NULL,
+    kind     TEXT    NOT NULL,
+    body     TEXT    NOT NULL,
+    PRIMARY KEY (provider, event_id)
+) STRICT;
+
 -- The region's own books: debits positive, credits negative, the entries of one `seq` sum to zero. Never changed.
 CREATE TABLE postings (
     seq          INTEGER NOT NULL,

@@ -226,6 +226,7 @@ async fn offered(region: &mut Region, directory: &Path) -> tomato_shared::id::Of
                 order_id: id,
                 payment_id,
                 nth: 0,
+                attempt: 1,
                 outcome,
             },
         )

@@ -3,6 +3,7 @@
 mod afterwards;
 mod driving;
 mod kitchens;
+mod paying;
 mod placing;
 
 use tomato_shared::rejection::Rejection as R;
@@ -33,7 +34,7 @@ fn check_all(cases: &[Case]) {
 
 #[test]
 fn every_code_that_the_engine_gives_is_among_the_cases() {
-    let cases = [afterwards::ALL, driving::ALL, kitchens::ALL, placing::ALL];
+    let cases = [afterwards::ALL, driving::ALL, kitchens::ALL, paying::ALL, placing::ALL];
     let given: Vec<R> = cases
         .iter()
         .copied()

@@ -46,6 +46,7 @@ impl Ledger {
                 order_id: task.order_id,
                 payment_id: task.payment_id,
                 nth: task.nth,
+                attempt: task.attempt,
                 outcome,
             }
         };
@@ -157,13 +158,13 @@ impl Account {
             }
             TaskKind::Refund => {
                 assert!(amount <= self.kept_minor(), "a refund of what was not taken: {self:?}");
+                if declines {
+                    return PaymentOutcome::RefundRefused { code };
+                }
                 assert!(
                     self.refunds.insert(task.refund_id.unwrap()),
                     "one refund twice: {self:?}"
                 );
-                if declines {
-                    return PaymentOutcome::RefundRefused { code };
-                }
                 self.returned_minor += amount;
                 PaymentOutcome::Refunded
             }

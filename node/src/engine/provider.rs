@@ -1,0 +1,207 @@
+//! A payment's detours: the provider wants something of the customer, lost our question, speaks unasked, or is gone.
+
+use tomato_shared::event::{Event, PaymentMethod};
+use tomato_shared::id::{OrderId, PaymentId, UserId};
+use tomato_shared::order::OrderState;
+use tomato_shared::rejection::Rejection;
+use tomato_shared::time::DurationMs;
+
+use super::city::RegionStatus;
+use super::command::{Answer, PaymentOutcome, ProviderEvent, Refusal};
+use super::draft::Draft;
+use super::model::{Order, PaymentAction, PaymentState, RefundState, TipState};
+use super::task::{STRAY, Task, TaskKey, TaskKind};
+use super::{done, order, payment};
+
+/// Attempts of one payment whose key was spent without effect.
+const ATTEMPTS_MAX: u32 = 5;
+/// How often a refund is asked for before only a person can help.
+const REFUND_TRIES: u32 = 4;
+/// Pause before a refused refund is asked for again; twice as long each time.
+const REFUND_PAUSE: DurationMs = DurationMs::from_mins(5);
+
+/// What a provider's answer is an answer to.
+pub(super) const fn asked(outcome: &PaymentOutcome) -> TaskKind {
+    match outcome {
+        PaymentOutcome::Authorised { .. }
+        | PaymentOutcome::ActionRequired { .. }
+        | PaymentOutcome::NotMade { .. }
+        | PaymentOutcome::Declined { .. } => TaskKind::Authorise,
+        PaymentOutcome::Captured | PaymentOutcome::CaptureRefused { .. } => TaskKind::Capture,
+        PaymentOutcome::Voided => TaskKind::Void,
+        PaymentOutcome::Refunded | PaymentOutcome::RefundRefused { .. } => TaskKind::Refund,
+        PaymentOutcome::TipTaken | PaymentOutcome::TipDeclined { .. } => TaskKind::Tip,
+    }
+}
+
+/// Whether a call of this kind is open.
+pub(super) fn is_open(order: &Order, key: TaskKey, payment_id: PaymentId) -> bool {
+    let payment = &order.payment;
+    let nth = key.nth as usize;
+    match key.kind {
+        TaskKind::Authorise => {
+            payment.id == payment_id && matches!(payment.state, PaymentState::Authorising | PaymentState::Deferred)
+        }
+        TaskKind::Capture => payment.id == payment_id && payment.state == PaymentState::Capturing,
+        TaskKind::Void if key.nth == STRAY => payment.id == payment_id && payment.stray,
+        TaskKind::Void => payment.id == payment_id && payment.state == PaymentState::Voiding,
+        TaskKind::Refund => {
+            let refund = payment.refunds.get(nth).filter(|_| payment.id == payment_id);
+            refund.is_some_and(|refund| refund.state == RefundState::Asked)
+        }
+        TaskKind::Tip => {
+            let tip = payment.tips.get(nth).filter(|tip| tip.id == payment_id);
+            tip.is_some_and(|tip| tip.state == TipState::Asked)
+        }
+    }
+}
+
+/// The call that an answer belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call {
+    pub(super) order_id: OrderId,
+    pub(super) payment_id: PaymentId,
+    pub(super) nth: u32,
+    pub(super) attempt: u32,
+}
+
+/// Whether a refusal is of an attempt that another one has followed: it was heard before, and what is under way now may
+/// well succeed. A success counts whichever attempt brought it.
+pub(super) fn is_stale(order: &Order, call: Call, outcome: &PaymentOutcome) -> bool {
+    let current = match outcome {
+        PaymentOutcome::RefundRefused { .. } => {
+            let refund = order.payment.refunds.get(call.nth as usize);
+            refund.map_or(0, |refund| refund.refused + 1)
+        }
+        PaymentOutcome::Declined { .. } | PaymentOutcome::NotMade { .. } => order.payment.attempt,
+        PaymentOutcome::Authorised { .. }
+        | PaymentOutcome::ActionRequired { .. }
+        | PaymentOutcome::Captured
+        | PaymentOutcome::CaptureRefused { .. }
+        | PaymentOutcome::Voided
+        | PaymentOutcome::Refunded
+        | PaymentOutcome::TipTaken
+        | PaymentOutcome::TipDeclined { .. } => call.attempt,
+    };
+    call.attempt != current
+}
+
+/// How the payment of a new order begins.
+///
+/// Refused: `cards_unavailable` while the provider cannot be reached and the customer may not be let go unpaid.
+pub(super) fn first_state(
+    draft: &Draft<'_>,
+    customer_id: UserId,
+    method: PaymentMethod,
+    total_minor: i64,
+) -> Result<PaymentState, Refusal> {
+    match method {
+        PaymentMethod::Cash => Ok(PaymentState::CashDue),
+        PaymentMethod::Card if !draft.city.catalogue().region.cards_down => Ok(PaymentState::Authorising),
+        PaymentMethod::Card => {
+            let owed_minor = draft.city.deferred_minor(customer_id).saturating_add(total_minor);
+            if owed_minor <= draft.policy.deferred_max_minor {
+                Ok(PaymentState::Deferred)
+            } else {
+                Err(Rejection::CardsUnavailable.into())
+            }
+        }
+    }
+}
+
+/// The provider cannot be reached any more, or can be again.
+pub(super) fn cards_down(draft: &mut Draft<'_>, down: bool) -> Result<Answer, Refusal> {
+    let status = &draft.city.catalogue().region;
+    if status.cards_down != down {
+        draft.changes.region = Some(RegionStatus {
+            cards_down: down,
+            ..status.clone()
+        });
+    }
+    Ok(done())
+}
+
+/// The customer has to do something first. The question stays open, now under the provider's id; where the order was
+/// given up meanwhile, the provider is told to forget it.
+pub(super) fn action_required(
+    draft: &mut Draft<'_>,
+    id: OrderId,
+    transaction_id: &str,
+    action: &PaymentAction,
+) -> Result<(), Refusal> {
+    if order::hold_is_over(draft, id, draft.now) {
+        order::hold_expired(draft, id)?;
+    }
+    let payment = &mut draft.order_mut(id)?.payment;
+    let news = payment.action.as_ref() != Some(action);
+    transaction_id.clone_into(&mut payment.transaction_id);
+    payment.action = Some(action.clone());
+    let payment_id = payment.id;
+    if news {
+        draft.tell(id, Event::PaymentActionRequired { payment_id })?;
+    }
+    let open = Task::of(draft.order(id)?, TaskKind::Authorise);
+    draft.changes.tasks.insert(open.key(), Some(open));
+    payment::advance(draft, id)
+}
+
+/// The attempt was certainly never made: another one is, under a key of its own.
+pub(super) fn not_made(draft: &mut Draft<'_>, id: OrderId, code: &str) -> Result<(), Refusal> {
+    let order = draft.order_mut(id)?;
+    let wanted = order.state == OrderState::Pending || order.payment.state == PaymentState::Deferred;
+    if !wanted || order.payment.attempt >= ATTEMPTS_MAX {
+        return payment::declined(draft, id, code);
+    }
+    order.payment.attempt += 1;
+    order.payment.transaction_id.clear();
+    payment::ask(draft, id, TaskKind::Authorise)
+}
+
+/// The provider will not send money back. Operators hear of it each time; it is asked again, later and under another key,
+/// before only they can help.
+pub(super) fn refund_refused(draft: &mut Draft<'_>, id: OrderId, nth: usize, code: &str) -> Result<(), Refusal> {
+    let now = draft.now;
+    let refund = payment::refund_at(draft, id, nth)?;
+    refund.refused += 1;
+    let again = refund.refused < REFUND_TRIES;
+    refund.not_before = now + DurationMs(REFUND_PAUSE.0 << refund.refused.min(REFUND_TRIES));
+    if !again {
+        refund.state = RefundState::Refused;
+    }
+    let refund = refund.clone();
+    let event = Event::RefundFailed {
+        refund_id: refund.id,
+        amount_minor: refund.amount_minor,
+        code: code.to_owned(),
+    };
+    draft.tell(id, event)?;
+    if again {
+        let task = Task::of_refund(draft.order(id)?, nth, &refund);
+        draft.changes.tasks.insert(task.key(), Some(task));
+    }
+    Ok(())
+}
+
+/// A message of the provider, signed and new. What is open about its order is asked again at once. Where nothing is and the
+/// payment has ended without money, some may have come all the same: it is sent back. A message about no order of
+/// ours, and one that needs a person, is kept for people to look at.
+pub(super) fn heard(draft: &mut Draft<'_>, event: &ProviderEvent) -> Result<Answer, Refusal> {
+    let known = event.order_id.filter(|id| draft.order(*id).is_ok());
+    let Some(id) = known else {
+        draft.changes.quarantine.push(event.clone());
+        return Ok(done());
+    };
+    let payment = &draft.order(id)?.payment;
+    let refunding = payment.refunds.iter().any(|refund| refund.state == RefundState::Asked);
+    let ended = matches!(payment.state, PaymentState::Declined | PaymentState::Voided);
+    if event.alarm && !refunding {
+        draft.changes.quarantine.push(event.clone());
+    }
+    if event.money && ended {
+        draft.order_mut(id)?.payment.stray = true;
+    }
+    for task in Task::open(draft.order(id)?) {
+        draft.changes.tasks.insert(task.key(), Some(task));
+    }
+    Ok(done())
+}
