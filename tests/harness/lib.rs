@@ -7,6 +7,7 @@
 //! | [`client`] [`calls`] [`request`] [`view`] | the public HTTP API as a careful app speaks it |
 //! | [`live`] | the public WebSocket |
 //! | [`stack`] [`server`] [`settings`] | hub and nodes as real processes, their configuration files |
+//! | [`proxy`] | the network between region and hub, which breaks on purpose |
 //! | [`hub_view`] [`compare`] | the hub's HTTP API; whether it says what the regions say |
 //! | [`till`] | a region whose every payment goes through it |
 //! | [`tokens`] | the issuer, and tokens for each role |
@@ -24,6 +25,7 @@ pub mod ports;
 pub mod process;
 #[path = "../provider/mod.rs"]
 pub mod provider;
+pub mod proxy;
 pub mod request;
 pub mod server;
 pub mod settings;

@@ -14,6 +14,7 @@ use crate::city::tracker::Tracker;
 use crate::city::world::{Ground, Size, World};
 use crate::city::{City, Setting};
 use crate::client::{Api, connections};
+use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::settings::{RegionFile, Shared};
 use crate::tokens::Issuer;
@@ -27,6 +28,7 @@ pub struct StackPlan {
     port_base: Option<u16>,
     log_filter: String,
     hub: bool,
+    proxied: bool,
 }
 
 impl Default for StackPlan {
@@ -38,6 +40,7 @@ impl Default for StackPlan {
             port_base: None,
             log_filter: "info".into(),
             hub: true,
+            proxied: false,
         }
     }
 }
@@ -90,6 +93,13 @@ impl StackPlan {
         self.hub = false;
         self
     }
+
+    /// A network between each region and the hub that can be cut, see [`TestNode::wire`]. Needs a runtime already when it is prepared.
+    #[must_use]
+    pub fn proxied(mut self) -> Self {
+        self.proxied = true;
+        self
+    }
 }
 
 /// A hub.
@@ -108,6 +118,15 @@ pub struct TestNode {
     pub server: Server,
     /// As the region's operator.
     pub api: Api,
+    /// The network to the hub, in a stack whose plan says [`StackPlan::proxied`].
+    pub proxy: Option<Proxy>,
+}
+
+impl TestNode {
+    /// The network to the hub; panics in a stack without.
+    pub fn wire(&self) -> &Proxy {
+        self.proxy.as_ref().expect("this stack has proxies")
+    }
 }
 
 /// The processes and what they share. Nothing runs until it is started.
@@ -155,7 +174,12 @@ impl Stack {
                 .map(|_| files::enrol(&folder, &file.region()))
                 .transpose()?;
             let ports = files::node_ports(plan.port_base, number)?;
-            nodes.push(files::node(&folder, file, (ports, leaf), shared, &http)?);
+            let (leaf, proxy) = match leaf {
+                Some(leaf) if plan.proxied => files::proxied(leaf).map(|(leaf, proxy)| (Some(leaf), Some(proxy)))?,
+                leaf => (leaf, None),
+            };
+            let node = files::node(&folder, file, (ports, leaf), shared, &http)?;
+            nodes.push(TestNode { proxy, ..node });
         }
         Ok(Self {
             clock,

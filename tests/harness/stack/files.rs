@@ -12,6 +12,7 @@ use crate::city::clock::Clock;
 use crate::client::Api;
 use crate::ports;
 use crate::process::workspace_program;
+use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::settings::{self, HubPorts, NodePorts, RegionFile, Shared};
 
@@ -115,6 +116,22 @@ pub(super) fn enrol(folder: &Path, region: &RegionId) -> Result<toml::Value, Str
         .ok_or_else(|| format!("{}: has no [broker.leaf]", file.display()))
 }
 
+/// Puts a proxy between a region and the address of the hub that it was given.
+pub(super) fn proxied(mut leaf: toml::Value) -> Result<(toml::Value, Proxy), String> {
+    let urls = leaf.get_mut("hub_urls").and_then(toml::Value::as_array_mut);
+    let url = urls
+        .and_then(|urls| urls.first_mut())
+        .ok_or("[broker.leaf] names no hub")?;
+    let (scheme, hub) = url
+        .as_str()
+        .and_then(|text| text.split_once("://"))
+        .and_then(|(scheme, address)| Some((scheme, address.parse().ok()?)))
+        .ok_or_else(|| format!("{url} is no scheme with an address"))?;
+    let proxy = Proxy::start(hub)?;
+    *url = format!("{scheme}://{}", proxy.address()).into();
+    Ok((leaf, proxy))
+}
+
 pub(super) fn node(
     folder: &Path,
     file: RegionFile,
@@ -138,5 +155,6 @@ pub(super) fn node(
         ground,
         server,
         api,
+        proxy: None,
     })
 }
