@@ -20,6 +20,7 @@
 //! | [`relay`] | outbox to JetStream, row id == stream sequence |
 //! | [`region`] | heartbeat, watermark, repair |
 //! | [`metrics`] [`admin`] | every number told to Prometheus; the port for whoever runs the node |
+//! | [`steps`] | where tests kill the node; nothing in a release build |
 //! | [`replay`] | benchmark instances through the dispatcher: reads files, checks, writes solutions |
 //!
 //! Place an order: `http/orders.rs` parses and signs the caller in; [`writer::Writer::submit`] queues; [`engine::order`] prices,
@@ -44,6 +45,7 @@ pub mod region;
 pub mod relay;
 pub mod replay;
 mod start;
+pub mod steps;
 pub mod store;
 pub mod tasks;
 pub mod writer;

@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::payments::{Provider, ProviderError};
 use crate::region::link::Link;
 use crate::relay::Relay;
+use crate::steps;
 use crate::store::{self, StoreError, load, meta};
 use crate::tasks::{self, Tasks};
 use crate::writer::{self, Outlets, Start, Writer, WriterStopped};
@@ -101,6 +102,7 @@ struct Core {
 fn open(config: &Config) -> Result<(Core, Inlets), StartError> {
     let region = config.region.id.clone().ok_or(StartError::Config)?;
     let path = config.store_path();
+    steps::watch(&config.data_dir);
     let file = store::open(&path)?;
     let meta = meta::load_or_create(&file.connection, &region, &fresh_key()?)?;
     let loaded = load::load(&file.connection, UnixMs(0))?;

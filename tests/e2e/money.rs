@@ -1,18 +1,23 @@
 //! Money: each way in which an order can fail, over real HTTP against a provider that fails too. Every script is played once as it
-//! is, and once more for each of its steps with the node killed (-9) right after that step. Whatever happens, the order
-//! ends as it should, and the customer's money is either spent on a delivered order or back.
+//! is, and again with the node killed (-9) before or after one of its durable steps: a commit, or a call that changes something
+//! at the provider. Whatever happens, the order ends as it should, and the customer's money is either spent on a delivered order
+//! or back.
+//!
+//! With `TOMATO_EVERY_STEP` in the environment each script is killed at every step there is, as `./scripts/test-money --steps`
+//! does; without, at every ninth, beginning elsewhere in each script.
+
+mod script;
 
 use std::time::Duration;
 
-use http::Method;
 use serde_json::{Value, json};
-use tomato_shared::id::OrderId;
 use tomato_shared::order::OrderState;
 use tomato_tests::city::world::Size;
-use tomato_tests::client::{Request, new_key};
 use tomato_tests::provider::faults::Fault;
-use tomato_tests::provider::hooks::Habit;
+use tomato_tests::settings::RegionFile;
 use tomato_tests::till::Till;
+
+use script::{OK, Play};
 
 const SIZE: Size = Size {
     restaurants: 1,
@@ -20,41 +25,12 @@ const SIZE: Size = Size {
     customers: 40,
 };
 const RATE: f64 = 120.0;
+/// An hour in three seconds.
+const HOURLY: f64 = 1_200.0;
+/// Steps from one kill to the next where not all are tried.
+const STRIDE: u64 = 9;
 
-/// One thing that happens to an order.
-#[derive(Debug, Clone, Copy)]
-enum Step {
-    /// It is placed with this card.
-    Place(&'static str),
-    /// The payment comes to stand so.
-    Payment(&'static str),
-    /// The customer confirms at the bank, or fails to.
-    Confirm(bool),
-    Accept,
-    Reject,
-    Ready,
-    /// The operator gives it to a driver.
-    Assign,
-    /// The driver gives it back.
-    GiveBack,
-    PickUpAndDeliver,
-    /// The customer gives it up.
-    Cancel,
-    /// The operator sends so much back.
-    Refund(i64),
-    /// The restaurant closes; it opens again when the script is over.
-    Close,
-    /// The next call of this kind goes wrong.
-    Fault(&'static str, Fault),
-    /// It comes to its end.
-    End(OrderState),
-}
-
-use Step::{
-    Accept, Assign, Cancel, Close, Confirm, End, GiveBack, Payment, PickUpAndDeliver, Place, Ready, Refund, Reject,
-};
-
-const OK: &str = "pm_card_visa";
+type Scripts = [(&'static str, &'static str)];
 
 /// What can go wrong until the restaurant has the order.
 #[rustfmt::skip]
@@ -85,176 +61,82 @@ const AFTER: [(&str, &str); 8] = [
     ("capture is refused", "place captureFails, payment AUTHORISED, accept, end CANCELLED"),
 ];
 
-fn steps(script: &'static str) -> Vec<Step> {
-    script.split(',').map(|text| step(text.trim())).collect()
-}
+/// Who is first.
+#[rustfmt::skip]
+const RACES: [(&str, &str); 3] = [
+    ("cancel races accept", "place ok, payment AUTHORISED, cancel races accept, end CANCELLED"),
+    ("two drivers race for an offer", "place ok, payment AUTHORISED, accept, ready, drivers race, deliver, end DELIVERED"),
+    ("fifty retries race with one key", "place fifty times, payment AUTHORISED, cancel, end CANCELLED"),
+];
 
-fn step(text: &'static str) -> Step {
-    let (what, rest) = text.split_once(' ').unwrap_or((text, ""));
-    match (what, rest) {
-        ("place", "ok") => Place(OK),
-        ("place", "3ds") => Place("pm_card_authenticationRequired"),
-        ("place", "chargeDeclined") => Place("pm_card_visa_chargeDeclined"),
-        ("place", "refundFail") => Place("pm_card_refundFail"),
-        ("place", "pendingRefund") => Place("pm_card_pendingRefund"),
-        ("place", "captureFails") => Place("pm_card_captureFails"),
-        ("payment", state) => Payment(state),
-        ("confirm", _) => Confirm(true),
-        ("refuse", _) => Confirm(false),
-        ("accept", _) => Accept,
-        ("reject", _) => Reject,
-        ("ready", _) => Ready,
-        ("assign", _) => Assign,
-        ("give-back", _) => GiveBack,
-        ("deliver", _) => PickUpAndDeliver,
-        ("cancel", _) => Cancel,
-        ("close", _) => Close,
-        ("refund", minor) => Refund(minor.parse().unwrap()),
-        ("late", call) => Step::Fault(call, Fault::LateEffect),
-        ("silent", call) => Step::Fault(call, Fault::SilentAfter),
-        ("fault", call) => Step::Fault(call, Fault::FaultAfter),
-        ("end", state) => End(OrderState::from_name(state).unwrap()),
-        _ => panic!("no step is called {text}"),
-    }
-}
+/// The provider cannot be reached for an hour, and had begun when it went.
+const AWAY: [(&str, &str); 1] = [(
+    "provider down for an hour",
+    "silent create, place ok, begun, down, hour, end CANCELLED, up",
+)];
 
-/// Plays a script; the node is killed right after step `kill_after`.
-async fn play(till: &Till, nth: usize, steps: &[Step], kill_after: Option<usize>) -> OrderId {
-    let mut id = None;
-    for (at, step) in steps.iter().enumerate() {
-        match (step, id) {
-            (Place(card), _) => id = Some(till.place(nth, card).await.unwrap()),
-            (Step::Fault(kind, fault), _) => till.fake.faults().next(kind, *fault),
-            (step, Some(id)) => take(till, nth, id, *step).await,
-            (step, None) => panic!("{step:?} before there is an order"),
-        }
-        if kill_after == Some(at) {
-            till.kill().await;
-        }
-    }
-    open_again(till, nth).await;
-    id.expect("a script places an order")
-}
-
-async fn take(till: &Till, nth: usize, id: OrderId, step: Step) {
-    match step {
-        Payment(state) => till.until_payment(id, state).await,
-        Confirm(well) => {
-            let asked = async || till.fake.customer_acts(&id.to_string(), well).then_some(());
-            tomato_tests::wait::wait_until("an action to take", Duration::from_secs(30), asked).await;
-        }
-        Accept => drop(till.kitchen(id, "accept", &json!({"ready_in_min": 5})).await.unwrap()),
-        Reject => drop(till.kitchen(id, "reject", &json!({})).await.unwrap()),
-        Ready => drop(till.kitchen(id, "ready", &json!({})).await.unwrap()),
-        Assign => drop(till.assign(id, 0).await.unwrap()),
-        GiveBack => drop(till.delivery(id, 0, "cancel", &json!({})).await.unwrap()),
-        PickUpAndDeliver => till.hand_over(id, 0).await.unwrap(),
-        Cancel => drop(till.customer(nth).cancel(id).await.unwrap()),
-        Refund(minor) => {
-            let body = json!({"amount_minor": minor, "reason": "quality", "borne_by": "restaurant"});
-            let path = format!("/v1/orders/{id}/refunds");
-            let refunded: Value = till.operator().command(Method::POST, &path, &body).await.unwrap();
-            assert_eq!(refunded["id"], json!(id));
-        }
-        Close => close(till, nth, false).await,
-        End(state) => till.until_state(id, state).await,
-        Place(_) | Step::Fault(..) => {}
-    }
-}
-
-async fn close(till: &Till, nth: usize, open: bool) {
-    let restaurant = till.basket(nth, &json!({}))["restaurant_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let path = format!("/v1/restaurants/{restaurant}/status");
-    let closed: Value = till
-        .operator()
-        .command(Method::PUT, &path, &json!({ "open": open }))
-        .await
-        .unwrap();
-    assert_eq!(closed["open"], json!(open));
-}
-
-async fn open_again(till: &Till, nth: usize) {
-    close(till, nth, true).await;
-}
-
-/// What the customer was charged in the end: all of a delivered order, nothing of any other.
-async fn check(till: &Till, name: &str, id: OrderId, steps: &[Step]) {
-    let report = till.settle().await;
-    assert_eq!(report.quarantined, 0);
-    let order = till.order(id).await;
-    let refunds: i64 = steps
-        .iter()
-        .map(|step| if let Refund(minor) = step { *minor } else { 0 })
-        .sum();
-    let total = order["price"]["total_minor"].as_i64().unwrap();
-    let delivered = order["state"] == *OrderState::Delivered.name();
-    let want = if delivered { total - refunds } else { 0 };
-    let statement = till.fake.ledger().statement();
-    let spent: i64 = statement
-        .iter()
-        .filter(|row| row.order == id.to_string())
-        .map(|row| row.amount_minor)
-        .sum();
-    assert_eq!(spent, want, "{name}: {order:#}");
-}
-
-async fn left(till: &Till) -> Value {
+async fn left(till: &Till) -> i64 {
     let basket = till.basket(0, &json!({}));
     let (restaurant, item) = (&basket["restaurant_id"], &basket["items"][0]["item_id"]);
     let path = format!("/v1/restaurants/{}", restaurant.as_str().unwrap());
     let menu: Value = till.operator().get(&path).await.unwrap();
     let rows = menu["menu"].as_array().unwrap().clone();
-    rows.into_iter().find(|row| row["id"] == *item).unwrap()["left"].clone()
+    let row = rows.into_iter().find(|row| row["id"] == *item).unwrap();
+    row["left"].as_i64().expect("the item is counted")
 }
 
-/// Plays some of the scripts, each with a kill after every step and without.
-async fn play_all(scripts: &[(&'static str, &'static str)]) {
-    let till = Till::open(SIZE, RATE, false, |file| file.set("orders.hold_ms", 720_000)).await;
-    till.fake.hooks().habit(Habit {
-        doubled: 0.3,
-        forged: 0.2,
-        lost: 0.2,
-        delay: Duration::from_millis(300),
-    });
-    let mut kills = 0;
-    for (name, script) in scripts {
-        let steps = steps(script);
-        let before = left(&till).await;
-        let mut sold = 0;
-        for kill_after in std::iter::once(None).chain((0..steps.len()).map(Some)) {
-            if let Some(at) = kill_after
-                && matches!(steps[at], Step::Fault(..))
-            {
-                continue;
+/// Plays scripts, each without a kill and then with one at each chosen step.
+async fn play_all(scripts: &Scripts, rate: f64, change: impl Fn(RegionFile) -> RegionFile) {
+    let till = Till::open(SIZE, rate, false, change).await;
+    let every = std::env::var_os("TOMATO_EVERY_STEP").is_some();
+    let stride = if every { 1 } else { STRIDE };
+    let mut nth = 0;
+    for (place, (name, script)) in (0..).zip(scripts) {
+        let (before, mut cooked) = (left(&till).await, 0);
+        let mut at = if every { 0 } else { place * 4 % STRIDE };
+        cooked += i64::from(Play::new(&till, script, nth).run().await);
+        loop {
+            nth += 1;
+            till.stop_at(at);
+            let play = Play::new(&till, script, nth);
+            let killing = async {
+                loop {
+                    eprintln!("{name}: killed {} (step {at})", till.kill_when_still().await);
+                }
+            };
+            tokio::select! {
+                begun = play.run() => cooked += i64::from(begun),
+                () = killing => {}
             }
-            kills += u32::from(kill_after.is_some());
-            let id = play(&till, kills as usize, &steps, kill_after).await;
-            check(&till, name, id, &steps).await;
-            // What was begun to be cooked is gone.
-            sold += i64::from(steps.iter().any(|step| matches!(step, Accept)));
+            if till.stop_at_none() {
+                break;
+            }
+            at += stride;
         }
-        let want = before.as_i64().map(|before| before - sold);
-        assert_eq!(
-            left(&till).await.as_i64(),
-            want,
-            "{name}: what was not cooked is for sale again"
-        );
+        // What was begun to be cooked is gone, all else is for sale again.
+        assert_eq!(left(&till).await, before - cooked, "{name}");
     }
-    eprintln!("{kills} kills");
     till.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_of_payment_end_well_whenever_the_node_is_killed() {
-    play_all(&BEFORE).await;
+    play_all(&BEFORE, RATE, |file| file.set("orders.hold_ms", 720_000)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_after_payment_end_well_whenever_the_node_is_killed() {
-    play_all(&AFTER).await;
+    play_all(&AFTER, RATE, |file| file.set("orders.hold_ms", 720_000)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn races_have_one_winner_whenever_the_node_is_killed() {
+    play_all(&RACES, RATE, |file| file).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_hour_without_the_provider_ends_well_whenever_the_node_is_killed() {
+    play_all(&AWAY, HOURLY, |file| file.set("payments.breaker_failures", 3)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -327,39 +209,5 @@ async fn each_fault_of_each_call_is_survived() {
             assert_eq!(till.fake.faults().planned(), 0, "{kind} was not called");
         }
     }
-    till.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cancel_races_accept_and_fifty_retries_are_one_payment() {
-    let till = Till::open(SIZE, RATE, false, |file| file).await;
-    for round in 0..10 {
-        let id = till.place(round, OK).await.unwrap();
-        till.until_payment(id, "AUTHORISED").await;
-        let body = json!({"ready_in_min": 5});
-        let customer = till.customer(round);
-        let (accepted, cancelled) = tokio::join!(till.kitchen(id, "accept", &body), customer.cancel(id));
-        assert!(accepted.is_ok() || cancelled.is_ok());
-        if cancelled.is_err() {
-            drop(till.operator().cancel(id).await.unwrap());
-        }
-        till.until_state(id, OrderState::Cancelled).await;
-    }
-    let order = till.basket(0, &json!({"method": "card", "card": OK}));
-    let (customer, key) = (till.customer(0), new_key());
-    let before = till.fake.ledger().charges.len();
-    let tries = (0..50).map(|_| {
-        let request = Request::new(Method::POST, "/v1/orders")
-            .json(&order)
-            .header("idempotency-key", &key);
-        let customer = customer.clone();
-        async move { customer.send(&request).await.unwrap().body }
-    });
-    let answers = futures_util::future::join_all(tries).await;
-    assert!(answers.iter().all(|answer| *answer == answers[0]));
-    let id: Value = serde_json::from_slice(&answers[0]).unwrap();
-    till.until_payment(id["id"].as_str().unwrap().parse().unwrap(), "AUTHORISED")
-        .await;
-    assert_eq!(till.fake.ledger().charges.len(), before + 1);
     till.close().await;
 }

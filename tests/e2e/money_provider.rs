@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
-use tomato_shared::id::{DriverId, OrderId};
+use tomato_shared::id::OrderId;
 use tomato_shared::order::OrderState;
 use tomato_tests::city::world::Size;
 use tomato_tests::client::{Api, Request};
@@ -24,24 +24,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Six seconds are an hour.
 const HOURLY: f64 = 600.0;
 
-async fn cards_down(till: &Till, want: bool) {
-    let told = async || {
-        let region: Value = till.operator().get("/v1/region").await.ok()?;
-        (region["cards_down"] == want).then_some(())
-    };
-    wait_until("the region to know whether cards can be charged", LIMIT, told).await;
-}
-
 fn quick_breaker(file: RegionFile) -> RegionFile {
     file.set("payments.breaker_failures", 3)
-}
-
-/// Region time goes on by an hour.
-async fn an_hour(till: &Till) {
-    let now = async || till.operator().version().await.ok().map(|version| version.now);
-    let began = wait_until("the time", LIMIT, now).await;
-    let passed = async || now().await.filter(|now| (*now - began).0 > 3_600_000);
-    wait_until("an hour to pass", LIMIT, passed).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -49,17 +33,17 @@ async fn without_its_provider_for_an_hour_a_city_sells_for_cash() {
     let till = Till::open(SIZE, HOURLY, false, quick_breaker).await;
     till.fake.faults().down(true);
     let caught = till.place(0, OK).await.unwrap();
-    cards_down(&till, true).await;
+    till.until_cards_down(true).await;
     let refused = till.place(1, OK).await.unwrap_err();
     assert_eq!(refused.code(), "cards_unavailable");
     let cash = till.place(1, "").await.unwrap();
     till.deliver(cash, 0).await.unwrap();
-    an_hour(&till).await;
+    till.pass(3_600_000).await;
     // Nobody knows yet whether it was charged; its stock is for sale again.
     till.until_state(caught, OrderState::Cancelled).await;
     assert_eq!(till.order(caught).await["payment"]["state"], "AUTHORISING");
     till.fake.faults().down(false);
-    cards_down(&till, false).await;
+    till.until_cards_down(false).await;
     let later = till.place(2, OK).await.unwrap();
     till.until_payment(later, "AUTHORISED").await;
     till.deliver(later, 0).await.unwrap();
@@ -78,7 +62,7 @@ async fn orders_can_be_charged_later_up_to_a_limit_per_customer() {
     .await;
     till.fake.faults().down(true);
     let asked_in_vain = till.place(3, OK).await.unwrap();
-    cards_down(&till, true).await;
+    till.until_cards_down(true).await;
     let (mut owed, mut deferred) = (0, Vec::new());
     let refused = loop {
         match till.place(0, OK).await {
@@ -193,56 +177,6 @@ async fn checkout(customer: &Api, id: OrderId) -> Value {
         Some(order["payment"]["action"].clone()).filter(Value::is_object)
     };
     wait_until("a checkout to pay in", LIMIT, shown).await
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_drivers_who_want_one_order_are_one_driver() {
-    let till = Till::open(SIZE, 60.0, false, |file| file).await;
-    let id = till.place(0, OK).await.unwrap();
-    till.until_payment(id, "AUTHORISED").await;
-    drop(till.kitchen(id, "accept", &json!({"ready_in_min": 5})).await.unwrap());
-    drop(till.kitchen(id, "ready", &json!({})).await.unwrap());
-    let place = till.order(id).await["restaurant"]["place"].clone();
-    for nth in 0..2 {
-        let fix = json!({"latitude": place["lat"], "longitude": place["lng"]});
-        let path = format!("/v1/drivers/{}/location", till.driver_id(nth));
-        drop(
-            till.driver(nth)
-                .call::<Value>(&Request::new(Method::POST, &*path).json(&fix))
-                .await
-                .unwrap(),
-        );
-    }
-    let offered = async || {
-        let order: Value = till.operator().get(&format!("/v1/orders/{id}")).await.ok()?;
-        order["delivery"]["offer"]["id"].as_str().map(str::to_owned)
-    };
-    let offer = wait_until("an offer", LIMIT, offered).await;
-    let path = format!("/v1/offers/{offer}/accept");
-    let tries = (0..20).map(|nth| {
-        let (driver, path) = (till.driver(nth % 2), path.clone());
-        async move {
-            driver
-                .send(&Request::new(Method::POST, path))
-                .await
-                .unwrap()
-                .status
-                .as_u16()
-        }
-    });
-    let answers = futures_util::future::join_all(tries).await;
-    let winner: DriverId = {
-        let order = till.order(id).await;
-        serde_json::from_value(order["delivery"]["driver"]["id"].clone()).unwrap()
-    };
-    let winner = (0..2).find(|nth| till.driver_id(*nth) == winner).unwrap();
-    assert!(
-        answers.iter().skip(1 - winner).step_by(2).all(|status| *status != 200),
-        "{answers:?}"
-    );
-    till.hand_over(id, winner).await.unwrap();
-    till.settle().await;
-    till.close().await;
 }
 
 /// The cards of the simulated provider, which moves nothing.

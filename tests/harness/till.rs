@@ -1,7 +1,7 @@
 //! A region whose card payments go through the [fake provider](crate::provider): places orders, moves them on as
 //! restaurant, driver and operator, kills the node in between, and compares what everybody says about the money.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tomato_node::reconcile::{Report, compare};
+use tomato_node::steps;
 use tomato_node::store::pool::connect;
 use tomato_shared::id::{DriverId, OrderId};
 use tomato_shared::order::OrderState;
@@ -190,12 +191,65 @@ impl Till {
         }
     }
 
+    /// Which of the drivers has an order.
+    pub async fn driver_of(&self, id: OrderId) -> Option<usize> {
+        let order = self.order(id).await;
+        let driver = serde_json::from_value(order["delivery"]["driver"]["id"].clone()).ok()?;
+        (0..self.city.world.drivers.len()).find(|nth| self.driver_id(*nth) == driver)
+    }
+
+    /// Waits until the region knows that cards can be charged, or cannot.
+    pub async fn until_cards_down(&self, want: bool) {
+        let told = async || {
+            let region: Value = self.operator.get("/v1/region").await.ok()?;
+            (region["cards_down"] == want).then_some(())
+        };
+        wait_until("the region to know whether cards can be charged", LIMIT, told).await;
+    }
+
+    /// Waits until so much region time has passed.
+    pub async fn pass(&self, ms: i64) {
+        let now = async || self.operator.version().await.ok().map(|version| version.now);
+        let began = wait_until("the time", LIMIT, now).await;
+        let passed = async || now().await.filter(|now| (*now - began).0 > ms);
+        wait_until("time to pass", LIMIT * 5, passed).await;
+    }
+
     /// kill -9 and start.
     pub async fn kill(&self) {
         let mut stack = self.stack.lock().await;
         let server = &mut stack.node("blr").server;
         server.kill9();
         server.start().await.unwrap();
+    }
+
+    /// From now on the node stands still before or after one of its commits or calls, when `left` of them are over.
+    pub fn stop_at(&self, left: u64) {
+        std::fs::write(self.folder().join(steps::WANTED), left.to_string()).unwrap();
+    }
+
+    /// Takes that back; `false` where it has come to it.
+    pub fn stop_at_none(&self) -> bool {
+        std::fs::remove_file(self.folder().join(steps::WANTED)).is_ok()
+    }
+
+    /// kill -9 and start, as soon as the node stands still; gives the name of the step. Never ends where it does not.
+    pub async fn kill_when_still(&self) -> String {
+        let reached = self.folder().join(steps::REACHED);
+        loop {
+            match std::fs::read_to_string(&reached) {
+                Ok(name) if !name.is_empty() => {
+                    std::fs::remove_file(&reached).unwrap();
+                    self.kill().await;
+                    return name;
+                }
+                _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    }
+
+    fn folder(&self) -> &Path {
+        self.database.parent().expect("a file lies in a folder")
     }
 
     /// Everything ends gently.

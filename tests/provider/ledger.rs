@@ -112,6 +112,11 @@ impl Ledger {
         self.charges.iter_mut().find(|charge| charge.id == id)
     }
 
+    /// Whether anything was begun for an order.
+    pub fn knows(&self, order: &str) -> bool {
+        self.charges.iter().any(|charge| charge.metadata["order"] == *order)
+    }
+
     /// The customer confirms or pays, or fails to. Gives what to tell, and about what.
     pub(crate) fn customer_acts(&mut self, order: &str, well: bool) -> Option<(&'static str, Charge)> {
         let waits = |charge: &&mut Charge| charge.metadata["order"] == *order && charge.status == Status::Waiting;

@@ -13,6 +13,7 @@ use tomato_shared::time::DurationMs;
 use super::NoAnswer;
 use crate::clock::Clock;
 use crate::config::PaymentsConfig;
+use crate::steps;
 
 /// Longest answer that is read.
 const ANSWER_MAX: usize = 4 * 1024 * 1024;
@@ -166,7 +167,14 @@ impl Wire {
         payload: Payload,
     ) -> Result<Answer, NoAnswer> {
         self.breaker.enter()?;
+        let changes = method == Method::POST;
+        if changes {
+            steps::pass(&format!("before POST {path}"));
+        }
         let sent = self.exchange(method, path, key, payload).await;
+        if changes {
+            steps::pass(&format!("after POST {path}"));
+        }
         let well = sent.as_ref().is_ok_and(Answer::is_service);
         self.breaker.leave(well);
         sent

@@ -13,6 +13,7 @@ use crate::engine::city::City;
 use crate::engine::command::{Command, Waiting};
 use crate::engine::model::Driver;
 use crate::fleet::{Duty, Fleet, Near};
+use crate::steps;
 use crate::store::{extras, meta};
 
 /// Longest time without a look at the clock.
@@ -137,7 +138,9 @@ impl Loop {
         let (head_seq, news) = (batch.head_seq, batch.news);
         self.write_totals(head_seq, &news)?;
         let began = Instant::now();
+        steps::pass("before commit");
         sql(&self.start.store.connection, "COMMIT", "committing")?;
+        steps::pass("after commit");
         let metrics = &self.start.outlets.metrics;
         metrics.writer_commit.took(began.elapsed());
         metrics.writer_batch.observe(size as u64);
