@@ -4,7 +4,7 @@
 //! entry per signed-on driver is the bound; positions of anybody else are dropped.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use h3o::CellIndex;
 use tomato_shared::cell::{DRIVER_RESOLUTION, LatLng};
@@ -26,19 +26,14 @@ pub const JUMP_MIN_M: f64 = 1_000.0;
 const EDGE_MIN_M: f64 = 120.0;
 
 /// What a signed-on driver is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Duty {
     /// Nothing: an offer can be made.
     Free,
-    /// Thinking about an offer.
-    Offered,
-    /// Bound to an order, whose customer may follow the way.
-    Delivering {
-        /// The order.
-        order_id: OrderId,
-        /// Who waits for it.
-        customer_id: UserId,
-    },
+    /// Thinking about an offer, or bringing something back.
+    Busy,
+    /// Bound to these orders of these customers, who may follow the way.
+    Delivering(Arc<[(OrderId, UserId)]>),
 }
 
 /// A position as a device reported it.
@@ -53,7 +48,7 @@ pub struct Fix {
 }
 
 /// What became of reported positions.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Reported {
     /// How many were taken in.
     pub accepted: usize,
@@ -138,19 +133,14 @@ impl Fleet {
                 accepted += 1;
             }
         }
-        state.put(
-            driver,
-            Entry {
-                duty: entry.duty,
-                fix: last,
-            },
-        );
-        Reported {
+        let reported = Reported {
             accepted,
             latest: last.filter(|_| accepted > 0),
-            duty: Some(entry.duty),
             appeared: accepted > 0 && entry.duty == Duty::Free && entry.fix.is_none_or(|fix| fix.at < fresh_since),
-        }
+            duty: Some(entry.duty.clone()),
+        };
+        state.put(driver, Entry { fix: last, ..entry });
+        reported
     }
 
     /// Free drivers with a fresh position near a place who are `wanted`, nearest first, ties by id.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use tokio::task::AbortHandle;
 use tomato_shared::cell::LatLng;
-use tomato_shared::id::{DriverId, OfferId};
+use tomato_shared::id::{DriverId, OfferId, OrderId};
 use tomato_shared::time::{DurationMs, UnixMs};
 
 use super::City;
@@ -74,6 +74,8 @@ pub(super) async fn run(city: Arc<City>, number: usize, shift: Shift) {
             number as u64,
         ),
         passed_over: BTreeSet::new(),
+        thought_over: BTreeSet::new(),
+        stumbles: 0,
         free_at: UnixMs(0),
         phone: None,
         api,
@@ -92,6 +94,10 @@ struct Driver {
     rng: StdRng,
     /// Offers that are not for this driver.
     passed_over: BTreeSet<OfferId>,
+    /// Orders of which it is decided whether they are given back.
+    thought_over: BTreeSet<OrderId>,
+    /// Unexpected answers in a row.
+    stumbles: u32,
     /// When the last customer has their food in their hands.
     free_at: UnixMs,
     phone: Option<AbortHandle>,
@@ -118,15 +124,14 @@ impl Driver {
         );
         self.phone = Some(tokio::spawn(phone).abort_handle());
         loop {
-            if let Some(order) = self.follower.orders().into_iter().find(|order| self.is_mine(order)) {
-                self.deliver(order.id).await;
+            self.consider_offers().await;
+            if self.follower.orders().iter().any(|order| self.is_mine(order)) {
+                self.go_on().await;
             } else if self.shift_is_over() {
                 if self.set_online(false).await {
                     return;
                 }
                 self.look_up().await;
-            } else if let Some(order) = self.follower.orders().into_iter().find(|order| self.is_offered(order)) {
-                self.consider(order).await;
             } else {
                 self.wait().await;
             }
@@ -186,7 +191,7 @@ impl Driver {
                 }
                 home.offers
                     .into_iter()
-                    .chain(home.delivery)
+                    .chain(home.deliveries)
                     .for_each(|order| self.follower.put(order));
             }
             Err(error) => self.complain(&format!("asks for offers: {error}")),
@@ -209,6 +214,12 @@ impl Driver {
         self.city
             .tracker
             .complain(format!("driver {}: {text}", self.shift.driver));
+    }
+
+    async fn consider_offers(&mut self) {
+        while let Some(order) = self.follower.orders().into_iter().find(|order| self.is_offered(order)) {
+            self.consider(order).await;
+        }
     }
 
     /// Accepts, declines or ignores an offer.

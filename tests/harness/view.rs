@@ -160,8 +160,8 @@ pub struct Driver {
     pub online: bool,
     #[serde(default)]
     pub cash_minor: i64,
-    pub offered_order_id: Option<OrderId>,
-    pub delivering_order_id: Option<OrderId>,
+    pub offered_order_ids: Vec<OrderId>,
+    pub delivering_order_ids: Vec<OrderId>,
 }
 
 /// All that a driver's app shows.
@@ -169,7 +169,25 @@ pub struct Driver {
 pub struct DriverHome {
     pub driver: Driver,
     pub offers: Vec<Order>,
-    pub delivery: Option<Order>,
+    pub deliveries: Vec<Order>,
+    pub stops: Vec<Stop>,
+}
+
+/// Where a driver goes, and what for.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Stop {
+    pub kind: StopKind,
+    pub place: LatLng,
+    pub order_ids: Vec<OrderId>,
+}
+
+/// What is done at a stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopKind {
+    Pickup,
+    Dropoff,
+    Return,
 }
 
 /// A priced basket, signed.

@@ -78,7 +78,7 @@ pub struct City {
     stars: BTreeMap<Rated, Stars>,
     // Derived from the orders above.
     waiting: BTreeSet<(UnixMs, OrderId)>,
-    offers: BTreeMap<OfferId, OrderId>,
+    offers: BTreeSet<(OfferId, OrderId)>,
     customers: BTreeMap<UserId, Open>,
     promo_totals: BTreeMap<String, u32>,
 }
@@ -134,9 +134,11 @@ impl City {
         self.drivers.values()
     }
 
-    /// The order of an open offer.
-    pub fn order_of_offer(&self, id: OfferId) -> Option<OrderId> {
-        self.offers.get(&id).copied()
+    /// The orders of an open offer, by id.
+    pub fn orders_of_offer(&self, id: OfferId) -> impl Iterator<Item = OrderId> + '_ {
+        let first = (id, OrderId::from_bytes([0; 16]));
+        let same = move |(offer, _): &&(OfferId, OrderId)| *offer == id;
+        self.offers.range(first..).take_while(same).map(|(_, order)| *order)
     }
 
     /// Orders that are ready and have neither driver nor offer, longest waiting first.
@@ -265,7 +267,7 @@ impl City {
             open.unpaid += u32::from(order.state == OrderState::Pending);
         }
         if let Some(offer) = &order.delivery.offer {
-            self.offers.insert(offer.id, order.id);
+            self.offers.insert((offer.id, order.id));
         }
         if order.state == OrderState::ReadyForPickup && order.delivery.state == DeliveryState::Searching {
             self.waiting
@@ -301,7 +303,7 @@ impl City {
             }
         }
         if let Some(offer) = &old.delivery.offer {
-            self.offers.remove(&offer.id);
+            self.offers.remove(&(offer.id, id));
         }
         self.waiting.remove(&(old.ready_at.unwrap_or(old.placed_at), id));
     }

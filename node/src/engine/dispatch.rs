@@ -1,15 +1,13 @@
 //! Policy `nearest`: orders that are ready, longest waiting first, each to the nearest free driver within the radius;
 //! what finds none waits for the next round.
 
-use tomato_shared::event::{Event, PaymentMethod};
+use tomato_shared::event::PaymentMethod;
 use tomato_shared::id::{DriverId, OrderId};
 use tomato_shared::order::{DeliveryState, OrderState};
 
 use super::command::{Answer, Candidate, Refusal, Waiting};
 use super::draft::Draft;
-use super::model::Offer;
-use super::timer::TimerKey;
-use super::{done, driver};
+use super::{done, offer};
 
 /// One round over the orders that wait.
 pub(super) fn nearest(draft: &mut Draft<'_>, waiting: &[Waiting]) -> Result<Answer, Refusal> {
@@ -26,7 +24,7 @@ pub(super) fn nearest(draft: &mut Draft<'_>, waiting: &[Waiting]) -> Result<Answ
             .find(|candidate| is_willing(draft, id, candidate))
         {
             Some(candidate) => {
-                offer(draft, id, candidate)?;
+                offer::make(draft, &[id], candidate.driver_id, whole_m(candidate.distance_m))?;
                 served += 1;
             }
             // Everybody near has declined: from the next round on they may be asked again.
@@ -63,31 +61,6 @@ fn can_take(draft: &Draft<'_>, id: OrderId, who: DriverId) -> bool {
     clippy::cast_sign_loss,
     reason = "within the dispatch radius"
 )]
-fn offer(draft: &mut Draft<'_>, id: OrderId, candidate: &Candidate) -> Result<(), Refusal> {
-    let driver_id = candidate.driver_id;
-    if draft.policy.dispatch.offer_ttl.0 <= 0 {
-        return driver::assign(draft, id, driver_id);
-    }
-    let expires_at = draft.now + draft.policy.dispatch.offer_ttl;
-    let offer = Offer {
-        id: draft.ids.id(draft.now),
-        driver_id,
-        distance_m: candidate.distance_m as u32,
-        expires_at,
-    };
-    draft.driver_mut(driver_id)?.offered = Some(id);
-    let delivery = &mut draft.order_mut(id)?.delivery;
-    delivery.state = DeliveryState::Offered;
-    delivery.offer = Some(offer);
-    draft.set_timer(TimerKey::OfferExpiry(id), expires_at);
-    let distance_m = offer.distance_m;
-    draft.tell(
-        id,
-        Event::DriverOffered {
-            offer_id: offer.id,
-            driver_id,
-            distance_m,
-            expires_at,
-        },
-    )
+fn whole_m(distance_m: f64) -> u32 {
+    distance_m as u32
 }

@@ -1,7 +1,7 @@
-//! The driver's side of an order: offers, pickup, hand-over.
+//! The driver's side of an order from the assignment on: pickup, hand-over.
 
 use tomato_shared::event::{CancelReason, Event, PaymentMethod};
-use tomato_shared::id::{DriverId, OfferId, OrderId};
+use tomato_shared::id::{DriverId, OrderId};
 use tomato_shared::order::{DeliveryState, OrderState};
 use tomato_shared::rejection::Rejection;
 
@@ -9,38 +9,12 @@ use super::command::{Answer, Refusal};
 use super::draft::Draft;
 use super::model::{By, Proof};
 use super::timer::TimerKey;
-use super::{books, change, order, order_answer, payment, quote, shift, visible};
+use super::{books, change, offer, order, order_answer, payment, quote, shift, visible};
 
 /// Wrong PINs after which only a photo or a signature counts.
 const PIN_TRIES_MAX: u32 = 5;
 /// The reason under which the customer is charged for a trip in vain.
 const ABSENT: &str = "customer_absent";
-
-/// The driver takes the offer: exactly one wins, and only while it is open.
-pub(super) fn accept_offer(draft: &mut Draft<'_>, offer_id: OfferId) -> Result<Answer, Refusal> {
-    let (driver_id, id) = own_offer(draft, offer_id)?;
-    draft.order_mut(id)?.delivery.offer = None;
-    draft.clear_timer(TimerKey::OfferExpiry(id));
-    draft.driver_mut(driver_id)?.offered = None;
-    assign(draft, id, driver_id)?;
-    order_answer(draft, 200, id)
-}
-
-/// The driver refuses; the next is looked for at once.
-pub(super) fn decline_offer(draft: &mut Draft<'_>, offer_id: OfferId) -> Result<Answer, Refusal> {
-    let (_, id) = own_offer(draft, offer_id)?;
-    end_offer(draft, id, true)?;
-    order_answer(draft, 200, id)
-}
-
-/// The driver did not answer in time.
-pub(super) fn offer_expired(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
-    if draft.order(id)?.delivery.offer.is_some() {
-        end_offer(draft, id, false)
-    } else {
-        Ok(())
-    }
-}
 
 /// No driver was found for too long: the order ends and the money goes back.
 pub(super) fn search_ended(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
@@ -51,51 +25,22 @@ pub(super) fn search_ended(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Ref
     Ok(())
 }
 
-/// The driver and the order of an open offer to the caller.
-fn own_offer(draft: &Draft<'_>, offer_id: OfferId) -> Result<(DriverId, OrderId), Refusal> {
-    let By::Driver(caller) = draft.by else {
-        return Err(Rejection::Forbidden.into());
-    };
-    // Unknown, ended and somebody else's offers all look the same from outside.
-    let id = draft.city.order_of_offer(offer_id).ok_or(Rejection::OfferGone)?;
-    let open = draft
-        .order(id)?
-        .delivery
-        .offer
-        .filter(|open| open.id == offer_id && open.driver_id == caller);
-    let open = open.ok_or(Rejection::OfferGone)?;
-    if draft.now >= open.expires_at {
-        return Err(Rejection::OfferGone.into());
-    }
-    Ok((caller, id))
+/// Binds a driver to orders that are fetched together, after what the driver is bound to already.
+pub(super) fn assign_trip(draft: &mut Draft<'_>, ids: &[OrderId], driver_id: DriverId) -> Result<(), Refusal> {
+    let row = draft.driver_mut(driver_id)?;
+    row.trip += 1;
+    let trip = row.trip;
+    ids.iter().try_for_each(|id| bind(draft, *id, driver_id, trip))
 }
 
-/// Ends an open offer without an assignment; the order searches on.
-pub(super) fn end_offer(draft: &mut Draft<'_>, id: OrderId, declined: bool) -> Result<(), Refusal> {
-    let Some(open) = draft.order_mut(id)?.delivery.offer.take() else {
-        return Ok(());
-    };
-    let delivery = &mut draft.order_mut(id)?.delivery;
-    delivery.state = DeliveryState::Searching;
-    delivery.note_declined(open.driver_id);
-    draft.driver_mut(open.driver_id)?.offered = None;
-    draft.clear_timer(TimerKey::OfferExpiry(id));
-    draft.dispatch_now();
-    let event = Event::DriverOfferEnded {
-        offer_id: open.id,
-        driver_id: open.driver_id,
-        declined,
-    };
-    draft.tell(id, event)
-}
-
-/// Binds a driver to an order.
-pub(super) fn assign(draft: &mut Draft<'_>, id: OrderId, driver_id: DriverId) -> Result<(), Refusal> {
+/// Binds a driver to an order, as the last of a trip.
+fn bind(draft: &mut Draft<'_>, id: OrderId, driver_id: DriverId, trip: u32) -> Result<(), Refusal> {
     let now = draft.now;
-    draft.driver_mut(driver_id)?.delivering = Some(id);
+    draft.driver_mut(driver_id)?.delivering.push(id);
     let order = draft.order_mut(id)?;
     order.delivery.state = DeliveryState::Assigned;
     order.delivery.driver_id = Some(driver_id);
+    order.delivery.trip = trip;
     order.delivery.assigned_at = Some(now);
     let delivery_id = order.delivery_id();
     draft.clear_timer(TimerKey::SearchEnds(id));
@@ -117,18 +62,15 @@ pub(super) fn assign_by_hand(draft: &mut Draft<'_>, id: OrderId, driver_id: Driv
     if !row.online {
         return Err(Rejection::DriverOffline.into());
     }
-    if row.delivering.is_some() {
+    if !row.delivering.is_empty() {
         return Err(Rejection::DriverBusy.into());
     }
-    let elsewhere = row.offered;
-    if draft.order(id)?.delivery.offer.is_some() {
-        end_offer(draft, id, false)?;
-    }
-    if let Some(other) = elsewhere.filter(|other| *other != id) {
-        end_offer(draft, other, false)?;
+    offer::withdraw(draft, id, false)?;
+    if let Some(&other) = draft.driver(driver_id)?.offered.first() {
+        offer::end(draft, other, false)?;
     }
     unbind(draft, id)?;
-    assign(draft, id, driver_id)?;
+    assign_trip(draft, &[id], driver_id)?;
     order_answer(draft, 200, id)
 }
 
@@ -167,7 +109,7 @@ fn unbind(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
     delivery.assigned_at = None;
     delivery.note_declined(driver_id);
     draft.tell(id, Event::DriverUnassigned { driver_id })?;
-    free(draft, driver_id)
+    free(draft, id, driver_id)
 }
 
 /// Looks for a driver, if it is time for that.
@@ -264,7 +206,7 @@ pub(super) fn complete(draft: &mut Draft<'_>, id: OrderId, proof: &Proof) -> Res
     order.delivery.proof = Some(proof.clone());
     order::clear_timers(draft, id);
     draft.set_timer(TimerKey::RatingRequest(id), now + draft.policy.rating_after);
-    free(draft, driver_id)?;
+    free(draft, id, driver_id)?;
     order_answer(draft, 200, id)
 }
 
@@ -335,11 +277,12 @@ pub(super) fn bring_back(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, R
     draft.order_mut(id)?.delivery.state = DeliveryState::Returned;
     draft.clear_timer(TimerKey::Overdue(id));
     draft.tell(id, Event::DeliveryReturned { driver_id })?;
-    free(draft, driver_id)?;
+    free(draft, id, driver_id)?;
     order_answer(draft, 200, id)
 }
 
-/// The driver gives the delivery back before pickup and is not asked for this order again; after too many, it ends.
+/// The driver gives the delivery back before pickup and is not asked for this order again; after too many, it ends. Other
+/// orders of the trip stay.
 pub(super) fn give_back(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, Refusal> {
     let driver_id = own_delivery(draft, id)?;
     let order = draft.order_mut(id)?;
@@ -355,7 +298,7 @@ pub(super) fn give_back(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, Re
     order.delivery.cancellations += 1;
     let attempts = order.delivery.cancellations;
     draft.tell(id, Event::DriverCancelled { driver_id, attempts })?;
-    free(draft, driver_id)?;
+    free(draft, id, driver_id)?;
     if attempts >= draft.policy.dispatch.cancellations_max {
         order::end(draft, id, CancelReason::NoDriver, 0)?;
     } else {
@@ -368,20 +311,19 @@ pub(super) fn give_back(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, Re
 /// is back.
 pub(super) fn release(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
     change::withdraw(draft, id)?;
-    if draft.order(id)?.delivery.offer.is_some() {
-        end_offer(draft, id, false)?;
-    }
+    offer::withdraw(draft, id, false)?;
     let delivery = &mut draft.order_mut(id)?.delivery;
     if delivery.state == DeliveryState::Returning {
         return Ok(());
     }
     let bound = delivery.driver_id.filter(|_| delivery.state.has_driver());
     delivery.state = DeliveryState::Cancelled;
-    bound.map_or(Ok(()), |driver_id| free(draft, driver_id))
+    bound.map_or(Ok(()), |driver_id| free(draft, id, driver_id))
 }
 
-fn free(draft: &mut Draft<'_>, driver_id: DriverId) -> Result<(), Refusal> {
-    draft.driver_mut(driver_id)?.delivering = None;
+/// Lets a driver go of one order; whoever is bound to no other is signed off if the shift is over.
+fn free(draft: &mut Draft<'_>, id: OrderId, driver_id: DriverId) -> Result<(), Refusal> {
+    draft.driver_mut(driver_id)?.delivering.retain(|other| *other != id);
     shift::end_if_over(draft, driver_id)?;
     if draft.city.waiting_len() > 0 {
         draft.dispatch_now();

@@ -11,7 +11,7 @@
 //! | [`restaurant`] [`change`] | acceptance, take-over by the next, delays, swaps |
 //! | [`catalogue`] | menus, hours, pauses |
 //! | [`dispatch`] | which driver is asked |
-//! | [`driver`] [`shift`] | offers, pickup, hand-over; signing on and off |
+//! | [`offer`] [`driver`] [`shift`] | what drivers are asked; pickup, hand-over; signing on and off |
 //! | [`feedback`] | ratings, tips, refunds |
 //! | [`deed`] | what of an operator's acts goes into the audit log |
 //! | [`matching`] | the whole plan: which driver fetches which orders, when |
@@ -29,6 +29,7 @@ pub mod feedback;
 pub mod matching;
 pub mod menu;
 pub mod model;
+pub mod offer;
 pub mod order;
 pub mod payment;
 pub mod policy;
@@ -85,8 +86,8 @@ fn run(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Refusal> {
     match command {
         Command::PlaceOrder(wanted) => order::place(draft, wanted),
         Command::Order(id, command) => with_order(draft, *id, command),
-        Command::AcceptOffer(id) => driver::accept_offer(draft, *id),
-        Command::DeclineOffer(id) => driver::decline_offer(draft, *id),
+        Command::AcceptOffer(id) => offer::accept(draft, *id),
+        Command::DeclineOffer(id) => offer::decline(draft, *id),
         Command::Restaurant(id, command) => catalogue::run(draft, *id, command),
         Command::Driver(id, command) => shift::run(draft, *id, command),
         Command::PutPromotion(wanted) => promotion::put(draft, wanted),
@@ -179,7 +180,7 @@ fn timer_due(draft: &mut Draft<'_>, key: TimerKey) -> Result<Answer, Refusal> {
     match key {
         TimerKey::HoldExpiry(id) => order::hold_expired(draft, id)?,
         TimerKey::AcceptBy(id) => restaurant::unanswered(draft, id)?,
-        TimerKey::OfferExpiry(id) => driver::offer_expired(draft, id)?,
+        TimerKey::OfferExpiry(id) => offer::expired(draft, id)?,
         TimerKey::SearchEnds(id) => driver::search_ended(draft, id)?,
         TimerKey::RatingRequest(id) => draft.tell(id, Event::RatingRequested {})?,
         TimerKey::Release(id) => restaurant::release(draft, id)?,

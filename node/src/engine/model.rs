@@ -19,7 +19,7 @@ use tomato_shared::order::{DeliveryState, OrderState};
 use tomato_shared::time::UnixMs;
 
 pub use area::holds;
-pub use driver::{Driver, Shift, Span, Vehicle};
+pub use driver::{Driver, ORDERS_MAX, Shift, Span, Vehicle};
 pub use hours::{Closure, Hours, Minute, Opening, Weekday, next_midnight};
 pub use payment::{ActionKind, Payment, PaymentAction, PaymentGoal, PaymentState, Refund, RefundState, Tip, TipState};
 pub use promotion::{Promotion, Saving};
@@ -187,6 +187,9 @@ pub struct Delivery {
     /// Who drives.
     #[serde(default)]
     pub driver_id: Option<DriverId>,
+    /// Which of the driver's trips it belongs to: what is fetched together has one number.
+    #[serde(default)]
+    pub trip: u32,
     /// Drivers who are never asked again for this order: they gave it back after accepting.
     #[serde(default)]
     pub excluded: Vec<DriverId>,
@@ -224,6 +227,7 @@ impl Delivery {
             state: DeliveryState::Searching,
             offer: None,
             driver_id: None,
+            trip: 0,
             excluded: Vec::new(),
             declined: Vec::new(),
             cancellations: 0,
@@ -235,7 +239,7 @@ impl Delivery {
     }
 }
 
-/// A delivery shown to one driver.
+/// A delivery shown to one driver. Orders that are fetched together share one offer: the same values in each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
     /// Who it is.

@@ -10,7 +10,7 @@ use super::draft::Draft;
 use super::model::{By, Driver, Shift, Span, Vehicle};
 use super::timer::TimerKey;
 use super::view::{self, Reply};
-use super::{books, driver};
+use super::{books, offer};
 
 /// Something is done with a driver: by an operator, or by themselves where that is their own business.
 pub(super) fn run(draft: &mut Draft<'_>, id: DriverId, command: &DriverCommand) -> Result<Answer, Refusal> {
@@ -47,8 +47,9 @@ fn put(draft: &mut Draft<'_>, id: DriverId, name: &str, phone: &str) -> Result<A
             shift: None,
             planned: Vec::new(),
             cash_minor: 0,
-            offered: None,
-            delivering: None,
+            offered: Vec::new(),
+            delivering: Vec::new(),
+            trip: 0,
         };
         draft.changes.drivers.insert(id, fresh);
     }
@@ -108,7 +109,7 @@ fn sign_off(draft: &mut Draft<'_>, id: DriverId) -> Result<Answer, Refusal> {
     if !row.online {
         return answer(draft, id);
     }
-    if row.delivering.is_some() {
+    if !row.delivering.is_empty() {
         return Err(Rejection::DriverBusy.into());
     }
     end(draft, id)?;
@@ -123,7 +124,7 @@ pub(super) fn ended(draft: &mut Draft<'_>, id: DriverId) -> Result<(), Refusal> 
 /// Signs a driver off whose shift is over and who carries nothing.
 pub(super) fn end_if_over(draft: &mut Draft<'_>, id: DriverId) -> Result<(), Refusal> {
     let row = draft.driver(id)?;
-    if row.online && row.delivering.is_none() && row.shift_is_over(draft.now) {
+    if row.online && row.delivering.is_empty() && row.shift_is_over(draft.now) {
         end(draft, id)
     } else {
         Ok(())
@@ -131,8 +132,8 @@ pub(super) fn end_if_over(draft: &mut Draft<'_>, id: DriverId) -> Result<(), Ref
 }
 
 fn end(draft: &mut Draft<'_>, id: DriverId) -> Result<(), Refusal> {
-    if let Some(order_id) = draft.driver(id)?.offered {
-        driver::end_offer(draft, order_id, true)?;
+    if let Some(&order_id) = draft.driver(id)?.offered.first() {
+        offer::end(draft, order_id, true)?;
     }
     let now = draft.now;
     let row = draft.driver_mut(id)?;

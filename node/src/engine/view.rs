@@ -3,6 +3,7 @@
 //! One place decides who sees an address, a PIN or a telephone number, for HTTP and WebSocket alike.
 
 mod restaurant;
+mod stop;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,6 +20,7 @@ use super::model::{
 };
 
 pub use restaurant::{MenuItemView, RestaurantView, restaurant};
+pub use stop::{StopKind, StopView, stops};
 
 /// The body of an answer.
 #[derive(Debug, Clone, Serialize)]
@@ -191,7 +193,7 @@ pub struct DeliveryView {
     pub picked_up_at: Option<UnixMs>,
 }
 
-/// An offer as its driver sees it.
+/// An offer as its driver sees it. Orders that show the same id are one offer, taken or declined as a whole.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OfferView {
     /// `ofr_...`
@@ -338,12 +340,10 @@ pub struct DriverView {
     pub planned: Vec<Span>,
     /// Cash taken and not handed in, in minor units.
     pub cash_minor: i64,
-    /// Order of the open offer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub offered_order_id: Option<OrderId>,
-    /// Order they are bound to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub delivering_order_id: Option<OrderId>,
+    /// Orders of the open offer, in the order of delivery.
+    pub offered_order_ids: Vec<OrderId>,
+    /// Orders they are bound to, in the order of delivery.
+    pub delivering_order_ids: Vec<OrderId>,
 }
 
 /// Shows a driver.
@@ -358,7 +358,7 @@ pub fn driver(driver: &Driver) -> DriverView {
         shift: driver.shift,
         planned: driver.planned.clone(),
         cash_minor: driver.cash_minor,
-        offered_order_id: driver.offered,
-        delivering_order_id: driver.delivering,
+        offered_order_ids: driver.offered.clone(),
+        delivering_order_ids: driver.delivering.clone(),
     }
 }

@@ -118,7 +118,7 @@ fn only_free_drivers_with_a_fresh_position_are_near() {
     assert_eq!(fleet.report(driver(1), &[fix(0.0, NOW)], NOW).accepted, 1);
     assert_eq!(near(NOW + DurationMs::from_mins(2)), 1);
     assert_eq!(near(NOW + DurationMs(120_001)), 0, "stale");
-    fleet.set_duty(driver(1), Some(Duty::Offered));
+    fleet.set_duty(driver(1), Some(Duty::Busy));
     assert_eq!(near(NOW), 0, "asked already");
     fleet.set_duty(driver(1), Some(Duty::Free));
     assert_eq!(near(NOW), 1, "position kept over a change of duty");
@@ -206,6 +206,6 @@ fn a_free_driver_appears_once_and_again_after_silence() {
         appears(NOW + DurationMs::from_mins(5)),
         "the last position was too old to be found by"
     );
-    fleet.set_duty(driver(1), Some(Duty::Offered));
+    fleet.set_duty(driver(1), Some(Duty::Busy));
     assert!(!appears(NOW + DurationMs::from_mins(30)), "not free");
 }

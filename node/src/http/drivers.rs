@@ -14,7 +14,7 @@ use super::orders::show;
 use super::{cursor, error};
 use crate::engine::command::{Command, DriverCommand, OrderCommand};
 use crate::engine::model::{By, Proof, Span, Vehicle};
-use crate::engine::view::{self, DriverView, OrderView};
+use crate::engine::view::{self, DriverView, OrderView, StopView};
 use crate::store::reads;
 
 /// A driver as an operator writes them.
@@ -59,13 +59,15 @@ pub async fn list(call: Call) -> Result<Response, Problem> {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Me {
     driver: DriverView,
-    /// Orders that they are asked to deliver.
+    /// Orders that they are asked to deliver, in the order of delivery.
     offers: Vec<OrderView>,
-    /// The order that they are bound to.
-    delivery: Option<OrderView>,
+    /// The orders that they are bound to, in the order of delivery.
+    deliveries: Vec<OrderView>,
+    /// Where they go next, and then.
+    stops: Vec<StopView>,
 }
 
-/// The caller's own state, offer and delivery, read at one moment.
+/// The caller's own state, offers, deliveries and stops, read at one moment.
 pub async fn me(call: Call) -> Result<Response, Problem> {
     let id = own(&call)?;
     let by = By::Driver(id);
@@ -75,15 +77,13 @@ pub async fn me(call: Call) -> Result<Response, Problem> {
     });
     let (driver, orders) = read.await.map_err(error::from_read)?;
     let driver = driver.ok_or_else(error::not_found)?;
-    let bound = |row: &reads::OrderRow| row.order.delivery.driver_id == Some(id);
+    let (bound, asked): (Vec<_>, Vec<_>) = orders.iter().partition(|row| row.order.delivery.driver_id == Some(id));
+    let stops = view::stops(&bound.iter().map(|row| &row.order).collect::<Vec<_>>());
     ok(&Me {
         driver: view::driver(&driver),
-        offers: orders
-            .iter()
-            .filter(|row| !bound(row))
-            .map(|row| show(row, by))
-            .collect(),
-        delivery: orders.iter().find(|row| bound(row)).map(|row| show(row, by)),
+        offers: asked.iter().map(|row| show(row, by)).collect(),
+        deliveries: bound.iter().map(|row| show(row, by)).collect(),
+        stops,
     })
 }
 

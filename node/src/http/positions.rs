@@ -111,10 +111,12 @@ fn report(call: &Call, driver: DriverId, fixes: &[Fix]) -> Result<(), Problem> {
     }
     match (duty, latest) {
         (None, _) => Err(error::of(Rejection::DriverOffline)),
-        (Some(Duty::Delivering { order_id, customer_id }), Some(fix)) => {
-            app.feed.location(order_id, customer_id, &fix);
+        (Some(Duty::Delivering(whose)), Some(fix)) => {
+            for (order_id, customer_id) in whose.iter() {
+                app.feed.location(*order_id, *customer_id, &fix);
+            }
             Ok(())
         }
-        (Some(Duty::Delivering { .. } | Duty::Free | Duty::Offered), _) => Ok(()),
+        (Some(Duty::Delivering(_) | Duty::Free | Duty::Busy), _) => Ok(()),
     }
 }

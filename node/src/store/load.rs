@@ -86,7 +86,7 @@ fn load_returning(connection: &Connection, changes: &mut Changes) -> Result<(), 
     let bound: Vec<OrderId> = changes
         .drivers
         .values()
-        .filter_map(|driver| driver.delivering)
+        .flat_map(|driver| driver.delivering.iter().copied())
         .collect();
     for id in bound {
         if !changes.orders.contains_key(&id)

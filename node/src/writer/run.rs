@@ -1,8 +1,10 @@
 //! The writer's loop.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use tomato_shared::order::DeliveryState;
 use tomato_shared::runtime::otlp::Side;
 use tomato_shared::time::DurationMs;
 
@@ -11,7 +13,7 @@ use super::inbox::Inbox;
 use super::{Entry, Head, Start, Tick, WriterStopped, sweep};
 use crate::engine::city::City;
 use crate::engine::command::{Command, Waiting};
-use crate::engine::model::Driver;
+use crate::engine::model::{Driver, Order};
 use crate::fleet::{Duty, Fleet, Near};
 use crate::steps;
 use crate::store::{extras, meta};
@@ -245,18 +247,20 @@ fn candidates(fleet: &Fleet, batch: &Batch<'_>, skip: usize) -> Vec<Waiting> {
         .collect()
 }
 
+/// Customers may follow the trip under way: of several, those whose food is in the bag, or all while nothing is.
 fn set_duty(fleet: &Fleet, city: &City, driver: &Driver) {
-    let bound = driver.delivering.and_then(|id| city.order(id));
+    let bound = || driver.delivering.iter().filter_map(|id| city.order(*id));
+    let in_bag = |order: &&Order| order.delivery.state == DeliveryState::PickedUp;
+    let loaded = bound().any(|order| in_bag(&order));
     // Who brings food back is busy, and nobody's to follow.
-    let bringing_back = bound.is_some_and(|order| order.state.is_final());
-    let duty = match (bound.filter(|_| !bringing_back), driver.offered) {
-        (Some(order), _) => Duty::Delivering {
-            order_id: order.id,
-            customer_id: order.customer_id,
-        },
-        (None, Some(_)) => Duty::Offered,
-        (None, None) if bringing_back => Duty::Offered,
-        (None, None) => Duty::Free,
+    let followed = bound().filter(|order| !order.state.is_final() && (!loaded || in_bag(order)));
+    let whose: Arc<[_]> = followed.map(|order| (order.id, order.customer_id)).collect();
+    let duty = if driver.is_free() {
+        Duty::Free
+    } else if whose.is_empty() {
+        Duty::Busy
+    } else {
+        Duty::Delivering(whose)
     };
     fleet.set_duty(driver.id, driver.online.then_some(duty));
 }

@@ -70,7 +70,7 @@ async fn delivery_under_way_is_finished_after_the_shift(scene: &Scene) {
     scene.reaches(until + seconds(10)).await;
     let home = ravi.get("/v1/drivers/me").await;
     assert_eq!(
-        (&home["driver"]["online"], &home["delivery"]["id"]),
+        (&home["driver"]["online"], &home["deliveries"][0]["id"]),
         (&json!(true), &order["id"])
     );
     assert_eq!(ravi.hands_over(&order).await["state"], "DELIVERED");
@@ -172,7 +172,7 @@ async fn given_back_three_times_is_the_end(scene: &Scene) {
     assert_eq!(scene.count(&cooked, "driver.cancelled").await, 3);
     for driver in drivers {
         let home = driver.get("/v1/drivers/me").await;
-        assert_eq!((&home["delivery"], &home["offers"]), (&Value::Null, &json!([])));
+        assert_eq!((&home["deliveries"], &home["offers"]), (&json!([]), &json!([])));
         driver.goes_home().await;
     }
 }
@@ -223,7 +223,7 @@ async fn nobody_at_the_door(scene: &Scene) {
 
     // Who has the food is not free.
     let home = ravi.get("/v1/drivers/me").await;
-    assert_eq!(home["delivery"]["id"], order["id"]);
+    assert_eq!(home["deliveries"][0]["id"], order["id"]);
     let go = Request::new(Method::PUT, "/v1/drivers/me/status").json(&json!({"online": false}));
     assert_eq!(ravi.send(go).await.json()["code"], "driver_busy");
     let back = ravi.delivery(&order, "return", json!({})).await;

@@ -65,18 +65,24 @@ pub struct Driver {
     /// Cash taken and not handed in, in minor units.
     #[serde(default)]
     pub cash_minor: i64,
-    /// The open offer to this driver, and its order.
+    /// Orders of the open offer to this driver, in the order of delivery.
     #[serde(default)]
-    pub offered: Option<OrderId>,
-    /// The order this driver is bound to.
+    pub offered: Vec<OrderId>,
+    /// The orders this driver is bound to, in the order of delivery: at most [`ORDERS_MAX`].
     #[serde(default)]
-    pub delivering: Option<OrderId>,
+    pub delivering: Vec<OrderId>,
+    /// Counts the trips; the number of the newest.
+    #[serde(default)]
+    pub trip: u32,
 }
 
+/// Most orders one driver is bound to or asked to take at a time, all trips together.
+pub const ORDERS_MAX: usize = 4;
+
 impl Driver {
-    /// Whether an offer can be made.
+    /// Signed on, with nothing to do.
     pub const fn is_free(&self) -> bool {
-        self.online && self.offered.is_none() && self.delivering.is_none()
+        self.online && self.offered.is_empty() && self.delivering.is_empty()
     }
 
     /// Whether the shift is over at `now`.

@@ -211,7 +211,7 @@ fn failed_delivery_ends_the_order_and_binds_its_driver_until_the_food_is_back() 
         (order.cancel_reason, order.payment.state),
         (Some(CancelReason::DeliveryFailed), PaymentState::Refunding)
     );
-    assert_eq!(world.city.driver(driver(1)).unwrap().delivering, Some(id));
+    assert_eq!(world.city.driver(driver(1)).unwrap().delivering, [id]);
     world.check(
         rider(1),
         Command::Order(id, OrderCommand::Return),

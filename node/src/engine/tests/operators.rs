@@ -58,7 +58,7 @@ fn who_has_the_offer_can_be_assigned_what_was_offered() {
     let (id, offer) = world.offered(1);
     world.check(OPERATOR, assign(id, 1), Ok(&["driver.offer.ended", "driver.assigned"]));
     let row = world.city.driver(driver(1)).unwrap();
-    assert_eq!((row.offered, row.delivering), (None, Some(id)));
+    assert_eq!((&row.offered[..], &row.delivering[..]), (&[][..], &[id][..]));
     world.check(rider(1), Command::AcceptOffer(offer), Err(Rejection::OfferGone));
     assert!(!world.disk.timers.contains_key(&TimerKey::OfferExpiry(id)));
 }

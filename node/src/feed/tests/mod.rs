@@ -68,6 +68,7 @@ fn order() -> Order {
             stray: false,
         },
         delivery: Delivery {
+            trip: 1,
             state: DeliveryState::Searching,
             offer: None,
             driver_id: None,

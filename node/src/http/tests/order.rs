@@ -44,8 +44,8 @@ async fn an_order_travels_from_quote_to_door() {
     })
     .await;
     assert_eq!(
-        (&me["delivery"], &me["offers"][0]["deliver_to"]),
-        (&Value::Null, &Value::Null)
+        (&me["deliveries"], &me["offers"][0]["deliver_to"]),
+        (&json!([]), &Value::Null)
     );
     let offer = text(&me["offers"][0]["delivery"]["offer"]["id"]);
     rig.post(

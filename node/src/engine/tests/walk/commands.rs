@@ -103,7 +103,12 @@ impl Walk {
         let Some(offer_id) = self.rng.recent(&self.offers) else {
             return self.signing();
         };
-        let order = self.world.city.order_of_offer(offer_id).map(|id| self.world.order(id));
+        let order = self
+            .world
+            .city
+            .orders_of_offer(offer_id)
+            .next()
+            .map(|id| self.world.order(id));
         let offered = order
             .and_then(|order| order.delivery.offer)
             .map(|offer| offer.driver_id);
