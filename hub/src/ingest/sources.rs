@@ -22,8 +22,8 @@ use crate::registry::Active;
 
 /// How often stream and registry are compared.
 const LOOK: Duration = Duration::from_secs(1);
-/// A source that is silent for longer sleeps.
-const ASLEEP: Duration = Duration::from_secs(10);
+/// A source that is silent for longer sleeps: one that is awake is heard of every second, with or without messages.
+const ASLEEP: Duration = Duration::from_secs(3);
 /// A region must be ahead for so long before its source is suspected.
 const BEHIND: Duration = Duration::from_secs(1);
 /// Between two kicks of one source.
