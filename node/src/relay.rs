@@ -102,6 +102,8 @@ impl Relay {
             .map_err(|error| Interrupted::Broker(error.to_string()))?;
         let mut last = info.state.last_sequence;
         self.check_newest(&stream, last).await?;
+        // After a power cut the stream may stand behind what it had acknowledged.
+        tracing::info!(stream = last, outbox = self.head.borrow().seq, "publishing goes on");
         loop {
             let head = *self.head.borrow_and_update();
             if last > head.seq {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tomato_shared::time::UnixMs;
 
@@ -17,11 +18,13 @@ pub struct Traffic {
 }
 
 /// How many orders to place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Quota {
     /// So many, then no more.
     Orders(u64),
-    /// Until stopped.
+    /// Until this turns true.
+    Until(watch::Receiver<bool>),
+    /// Without end.
     Endless,
 }
 
@@ -43,9 +46,10 @@ impl Traffic {
             while traffic.customers.try_join_next().is_some() {}
             let counts = city.tracker.counts(region);
             let placed = counts.placed - before;
-            let wanted = match quota {
-                Quota::Endless => true,
-                Quota::Orders(orders) => placed + counts.asking < orders,
+            let (wanted, done) = match &quota {
+                Quota::Endless => (true, false),
+                Quota::Orders(orders) => (placed + counts.asking < *orders, placed == *orders),
+                Quota::Until(closing) => (!*closing.borrow(), counts.asking == 0),
             };
             if wanted {
                 let Some(plan) = plans.next() else { return };
@@ -53,7 +57,7 @@ impl Traffic {
                 city.clock.pause_until(latest).await;
                 city.tracker.asks(region, plan.number);
                 traffic.customers.spawn(customer::run(city.clone(), plan));
-            } else if quota == Quota::Orders(placed) {
+            } else if done {
                 while traffic.customers.join_next().await.is_some() {}
                 return;
             } else if changes.changed().await.is_err() {

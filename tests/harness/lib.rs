@@ -8,17 +8,23 @@
 //! | [`live`] | the public WebSocket |
 //! | [`stack`] [`server`] [`settings`] | hub and nodes as real processes, their configuration files |
 //! | [`proxy`] | the network between region and hub, which breaks on purpose |
+//! | [`disk`] | a disk whose power can be cut, and that can be full |
 //! | [`hub_view`] [`compare`] | the hub's HTTP API; whether it says what the regions say |
+//! | [`town`] | a city at work, whose orders are counted and compared |
 //! | [`till`] | a region whose every payment goes through it |
 //! | [`tokens`] | the issuer, and tokens for each role |
 //! | [`city`] | the simulator |
 //! | [`provider`] | a payment provider that fails on purpose |
+//! | [`chaos`] | runs in which everything else fails on purpose |
 
 pub mod calls;
+#[path = "../chaos/mod.rs"]
+pub mod chaos;
 #[path = "../city/mod.rs"]
 pub mod city;
 pub mod client;
 pub mod compare;
+pub mod disk;
 pub mod hub_view;
 pub mod live;
 pub mod ports;
@@ -32,5 +38,6 @@ pub mod settings;
 pub mod stack;
 pub mod till;
 pub mod tokens;
+pub mod town;
 pub mod view;
 pub mod wait;

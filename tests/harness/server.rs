@@ -45,6 +45,11 @@ impl Server {
         &self.public
     }
 
+    /// Sets an environment variable for the runs to come; its nats-server inherits it.
+    pub fn env(&mut self, key: &str, value: &str) {
+        self.program.env(key, value);
+    }
+
     /// Directory of its database and its broker's files.
     pub fn data(&self) -> &Path {
         &self.data

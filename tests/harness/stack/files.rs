@@ -71,6 +71,12 @@ pub(super) fn node_ports(base: Option<u16>, number: usize) -> Result<NodePorts, 
     })
 }
 
+/// A program's data directory, which may be a link to another disk.
+fn data(folder: &Path, name: &str) -> PathBuf {
+    let path = folder.join(name);
+    path.canonicalize().unwrap_or(path)
+}
+
 pub(super) fn hub(
     folder: &Path,
     base: Option<u16>,
@@ -82,7 +88,7 @@ pub(super) fn hub(
         nats: loopback(base, 1)?,
         leaf: loopback(base, 2)?,
     };
-    let (config, data) = (folder.join("hub.toml"), folder.join("hub"));
+    let (config, data) = (folder.join("hub.toml"), data(folder, "hub"));
     write(&config, &settings::hub(&data, ports, shared).text())?;
     let public = Api::new(http, &format!("http://{}", ports.http));
     let api = public.with_token(&shared.issuer.operator());
@@ -140,7 +146,7 @@ pub(super) fn node(
     http: &reqwest::Client,
 ) -> Result<TestNode, String> {
     let (region, ground) = (file.region(), file.ground());
-    let (config, data) = (folder.join(format!("{region}.toml")), folder.join(region.as_str()));
+    let (config, data) = (folder.join(format!("{region}.toml")), data(folder, region.as_str()));
     let file = settings::node(file, &data, ports, shared).without("broker.leaf");
     let file = match leaf {
         Some(leaf) => file.set("broker.leaf", leaf),

@@ -1,0 +1,80 @@
+//! `tomato-chaos`: the long runs, see `tests/chaos/mod.rs`. `./scripts/chaos NAME` builds and runs it.
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use tomato_tests::chaos::cut;
+use tomato_tests::chaos::power::{self, Machine};
+use tomato_tests::chaos::report::Report;
+
+/// Breaks things on purpose, and says what became of it.
+#[derive(Debug, Parser)]
+#[command(name = "chaos")]
+struct Args {
+    /// Which runs.
+    #[arg(required = true)]
+    runs: Vec<Run>,
+    /// The short versions, as CI has them.
+    #[arg(long)]
+    short: bool,
+    /// How many times power is cut or a process killed; without, 50 and 100.
+    #[arg(long)]
+    times: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Run {
+    /// A region is cut off from the hub for ten minutes, and in every other way for one.
+    Cut,
+    /// The power of a region's machine is cut fifty times.
+    PowerRegion,
+    /// The power of the hub's machine is cut fifty times.
+    PowerHub,
+    /// All of them.
+    All,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    let mut failed = 0;
+    for run in all(&args.runs) {
+        let started = std::time::Instant::now();
+        let report = one(run, &args).await;
+        println!("{report}  {:.0} s", started.elapsed().as_secs_f64());
+        failed += u32::from(!report.faults().is_empty());
+    }
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn all(asked: &[Run]) -> Vec<Run> {
+    let every = Run::value_variants().iter().copied().filter(|run| *run != Run::All);
+    if asked.contains(&Run::All) {
+        every.collect()
+    } else {
+        asked.to_vec()
+    }
+}
+
+async fn one(run: Run, args: &Args) -> Report {
+    let times = |long| args.times.unwrap_or(if args.short { 3 } else { long });
+    match run {
+        Run::Cut => cut::run(if args.short { cut::Plan::SHORT } else { cut::Plan::LONG }).await,
+        Run::PowerRegion => power(Machine::Region, times(50)).await,
+        Run::PowerHub => power(Machine::Hub, times(50)).await,
+        Run::All => unreachable!("taken apart before"),
+    }
+}
+
+async fn power(machine: Machine, cuts: u32) -> Report {
+    if let Some(reason) = power::unavailable() {
+        let mut skipped = Report::new("power cuts");
+        skipped.row("skipped", reason);
+        return skipped;
+    }
+    power::run(machine, cuts).await
+}
