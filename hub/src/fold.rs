@@ -12,14 +12,14 @@ use tomato_shared::event::{Decoded, Event, OrderRef};
 use tomato_shared::id::{DriverId, OrderId, PaymentId, RefundId};
 use tomato_shared::time::UnixMs;
 
-use crate::projections::Anomaly;
 use crate::projections::analytics::Deltas;
 use crate::projections::drivers::{self, Change, DriverRow};
 use crate::projections::ledger::{self, Posting};
 use crate::projections::orders::{self as orders_fold, OrderEvent, OrderRow};
 use crate::projections::payments::{self as payments_fold, About, PaymentRow, RefundRow};
+use crate::projections::{Anomaly, AnomalyKind};
 use crate::store::state::RegionState;
-use crate::store::{StoreFault, anomalies, ledger as ledger_rows, orders, payments, people, rollups, state};
+use crate::store::{StoreFault, anomalies, events, ledger as ledger_rows, orders, payments, people, rollups, state};
 
 /// What every readable envelope says.
 #[derive(Debug, Clone, Copy)]
@@ -180,6 +180,19 @@ impl<'c> Fold<'c> {
             people::save_restaurant(self.conn, &self.region, *restaurant_id, (name, *cell, *open))?;
         } else if let Event::RegionStatusChanged { paused, reason } = event {
             self.state.paused = paused.then(|| reason.clone());
+        } else if let Event::IncarnationStarted { follows_seq, .. } = event {
+            let (events, orders) = events::forgotten_count(self.conn, &self.region, facts.incarnation)?;
+            if events > 0 {
+                let detail = format!(
+                    "the region was restored from an older copy of its file: {events} events of {orders} orders after event \
+                     {follows_seq} are not its past any more; `tomato-hub region forgotten` lists them"
+                );
+                found.push(Anomaly {
+                    order_id: None,
+                    kind: AnomalyKind::EventsForgotten,
+                    detail,
+                });
+            }
         }
         self.post(event, None, facts, found)
     }

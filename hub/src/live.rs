@@ -23,6 +23,10 @@ pub(crate) struct Now {
     pub(crate) cursor: Cursor,
     /// Since when the region is known to be ahead of the cursor without the cursor moving.
     pub(crate) behind_since: Option<Instant>,
+    /// When the cursor last moved, in this process.
+    pub(crate) advanced: Option<Instant>,
+    /// The newest event on which node and hub agree, where the node runs on an old copy of its file.
+    pub(crate) agreed_seq: Option<u64>,
     pub(crate) gap: Option<Gap>,
     pub(crate) source: Option<Source>,
 }
@@ -66,6 +70,16 @@ impl Now {
     pub(crate) fn head_seq(&self) -> u64 {
         let heard = self.heard.as_ref().map_or(0, |heard| heard.beat.head_seq);
         heard.max(self.cursor.seq)
+    }
+
+    /// How many events the hub lacks, as far as it knows. Between two incarnations sequences are left out.
+    pub(crate) fn missing(&self) -> u64 {
+        match &self.heard {
+            Some(heard) if heard.beat.incarnation > self.cursor.incarnation && self.cursor.seq > 0 => {
+                heard.beat.head_seq.saturating_sub(heard.beat.watermark_seq)
+            }
+            Some(_) | None => self.head_seq() - self.cursor.seq,
+        }
     }
 
     /// For how long the region has been ahead of a cursor that does not move; `None` if it is not ahead.
@@ -122,6 +136,8 @@ impl Live {
     pub(crate) fn advance(&self, region: &RegionId, cursor: Cursor, at: Instant) {
         if let Some(now) = self.lock().get_mut(region) {
             now.cursor = cursor;
+            now.advanced = Some(at);
+            now.agreed_seq = None;
             now.behind_since = now.is_behind().then_some(at);
         }
     }
@@ -130,6 +146,13 @@ impl Live {
     pub(crate) fn set_gap(&self, region: &RegionId, gap: Option<Gap>) {
         if let Some(now) = self.lock().get_mut(region) {
             now.gap = gap;
+        }
+    }
+
+    /// Sets up to where an old copy and the hub agree.
+    pub(crate) fn set_agreed(&self, region: &RegionId, agreed_seq: u64) {
+        if let Some(now) = self.lock().get_mut(region) {
+            now.agreed_seq = Some(agreed_seq);
         }
     }
 
@@ -158,6 +181,7 @@ mod tests {
                 version: String::new(),
                 active_orders: 0,
                 drivers_online: 0,
+                fenced: false,
             },
             received_at: UnixMs(0),
             received: Some(at),

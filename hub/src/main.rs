@@ -66,6 +66,12 @@ enum RegionCommand {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Lists the orders of which regions have forgotten events, because they went on from older copies of their files.
+    Forgotten {
+        /// The hub's configuration.
+        #[arg(long)]
+        config: PathBuf,
+    },
     /// Takes a region out; its events stay.
     Remove {
         /// Which one.
@@ -157,6 +163,21 @@ fn region(command: RegionCommand) -> Result<(), Box<dyn Error>> {
                 };
                 let (region, added, key, seq) = (found.region, found.added_at, found.public_key, found.applied_seq);
                 writeln!(out, "{region}\t{state}\tadded {added}\t{key}\tapplied {seq}")?;
+            }
+        }
+        RegionCommand::Forgotten { config } => {
+            for found in enrol::forgotten(&load(config)?)? {
+                let (region, order, events, last) = (found.region, found.order_id, found.events, found.last_type);
+                let known = if found.known {
+                    "known to the region as it was before"
+                } else {
+                    "unknown to the region"
+                };
+                writeln!(
+                    out,
+                    "{region}\t{order}\t{events} events\tthe last {last} at {}\tgiven up by incarnation {}\t{known}",
+                    found.last_at, found.incarnation
+                )?;
             }
         }
         RegionCommand::Remove { region, config } => {

@@ -50,7 +50,8 @@ pub(crate) fn bring_up(conn: &mut Connection) -> Result<(), StoreFault> {
     Ok(())
 }
 
-fn replay(conn: &Connection) -> Result<u64, StoreFault> {
+/// Drops the projections and folds all stored events again. Wants a transaction around it.
+pub(crate) fn replay(conn: &Connection) -> Result<u64, StoreFault> {
     state::clear(conn)?;
     let mut events = 0;
     for region in regions::list(conn)? {

@@ -105,7 +105,8 @@ pub struct WriterConfig {
     pub new_max: usize,
     /// Waiting edits of menus and drivers. Default 512, 16 to 100,000.
     pub other_max: usize,
-    /// How long events are kept that the hub has, in hours. Default 168, 1 to 8,760.
+    /// How long events are kept that the hub has, in hours; 0: for ever, so that a hub that lost its file can be rebuilt from
+    /// the regions. Default 0, at most 87,600.
     pub outbox_h: i64,
 }
 
@@ -116,7 +117,7 @@ impl Default for WriterConfig {
             in_flight_max: 8_192,
             new_max: 2_048,
             other_max: 512,
-            outbox_h: 168,
+            outbox_h: 0,
         }
     }
 }

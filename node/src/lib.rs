@@ -19,6 +19,8 @@
 //! | [`reconcile`] | provider, books and orders compared |
 //! | [`relay`] | outbox to JetStream, row id == stream sequence |
 //! | [`region`] | heartbeat, watermark, repair |
+//! | [`backup`] | a checked copy of the region's file, beside the running node |
+//! | [`incarnation`] | lets a region go on from a restored copy of its file |
 //! | [`metrics`] [`admin`] | every number told to Prometheus; the port for whoever runs the node |
 //! | [`steps`] | where tests kill the node; nothing in a release build |
 //! | [`replay`] | benchmark instances through the dispatcher: reads files, checks, writes solutions |
@@ -32,12 +34,14 @@
 //! The node restarts: the working set, the deadlines and the open tasks are rows; everything goes on from there.
 
 pub mod admin;
+pub mod backup;
 pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod feed;
 pub mod fleet;
 pub mod http;
+pub mod incarnation;
 pub mod metrics;
 pub mod payments;
 pub mod reconcile;

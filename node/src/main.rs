@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tomato_node::Node;
+use tomato_node::backup;
 use tomato_node::clock::Clock;
 use tomato_node::config::{Config, DEVELOPMENT_ISSUER};
+use tomato_node::incarnation;
 use tomato_node::payments::Provider;
 use tomato_node::reconcile;
 use tomato_node::replay::command as replay;
@@ -44,6 +46,19 @@ enum Command {
     },
     /// Compare what the payment provider moved with the region's books and orders; fails where something is left over.
     Reconcile(Reconcile),
+    /// Copy the region's file as of now, beside the running node, and check the copy.
+    Backup {
+        /// TOML file of the region.
+        #[arg(long)]
+        config: PathBuf,
+        /// The copy; an older one is replaced when the new one is whole. Restore: put it in the place of region.db, without
+        /// -wal and -shm, while the node is stopped.
+        #[arg(long)]
+        to: PathBuf,
+    },
+    /// Let the region go on from a restored, older copy of its file.
+    #[command(subcommand)]
+    Incarnation(Incarnation),
     /// Mint a development token with a local key, made at first use.
     Token(Token),
     /// Replay instances of the Meal Delivery Routing Problem through a dispatch policy and check the solution.
@@ -57,6 +72,17 @@ enum Command {
         /// File of the private key.
         #[arg(long)]
         key: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Incarnation {
+    /// While the node is stopped: give up what the hub has beyond this copy, and tell the hub again what was done since it was
+    /// restored. Only for a file that the node has found to be an old copy (/readyz, check "history").
+    New {
+        /// TOML file of the region.
+        #[arg(long)]
+        config: PathBuf,
     },
 }
 
@@ -117,6 +143,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run { config } => run(&config),
         Command::Check { config } => read(&config).map(|_| say("the configuration is well")),
+        Command::Backup { config, to } => copy(&config, &to),
+        Command::Incarnation(Incarnation::New { config }) => new_incarnation(&config),
         Command::Token(token) => mint(token),
         Command::Reconcile(wanted) => compare(&wanted),
         Command::DispatchReplay(args) => replay::execute(&args, &mut say).map_err(Failure::from),
@@ -163,6 +191,30 @@ fn run(path: &Path) -> Result<(), Failure> {
     } else {
         Err("a part of the node failed; the log says which".into())
     }
+}
+
+fn copy(path: &Path, to: &Path) -> Result<(), Failure> {
+    let copied = backup::backup(&read(path)?.store_path(), to)?;
+    say(&format!(
+        "{}: {} orders, {} bytes, up to event {}; checked",
+        to.display(),
+        copied.orders,
+        copied.bytes,
+        copied.head_seq
+    ));
+    Ok(())
+}
+
+fn new_incarnation(path: &Path) -> Result<(), Failure> {
+    let config = read(path)?;
+    let taken = incarnation::take(&config)?;
+    say(&format!(
+        "incarnation   {}\nagreed up to  event {}: file and hub say the same\ngiven up      what the hub has up to event {}, and nobody here \
+         knows: on the hub's machine, `tomato-hub region forgotten` lists the orders\ntold again    {} events since the copy was restored\n\
+         The region takes orders again when the node is started.",
+        taken.incarnation, taken.agreed_seq, taken.hub_seq, taken.retold
+    ));
+    Ok(())
 }
 
 fn compare(wanted: &Reconcile) -> Result<(), Failure> {

@@ -19,9 +19,10 @@ use tomato_shared::event::{Decoded, ENVELOPE_VERSION, decode};
 use tomato_shared::runtime::otlp::{Begun, Side, Tracer};
 use tomato_shared::runtime::shutdown::StopSignal;
 use tomato_shared::subject;
+use tomato_shared::sync::{Watermark, incarnation_of, mark};
 
 use crate::store::{self, outbox};
-use crate::writer::Head;
+use crate::writer::{Head, Writer};
 
 /// Rows published before their acknowledgements are awaited.
 const WINDOW: usize = 500;
@@ -45,6 +46,8 @@ pub struct Relay {
     pub head: watch::Receiver<Head>,
     /// Newest event in the stream, for whoever reports it.
     pub published: Arc<AtomicU64>,
+    /// Told where the stream shows the file to be an old copy.
+    pub writer: Writer,
     /// Traces.
     pub tracer: Tracer,
 }
@@ -58,14 +61,16 @@ enum Interrupted {
     Outbox(String),
     #[error(
         "the stream is at {stream}, the outbox only at {outbox}: the region's file is older than what it has already \
-         told. Restore a newer copy, or start a new incarnation"
+         told"
     )]
     Behind { stream: u64, outbox: u64 },
     #[error(
         "the stream's message {seq} is not the outbox's row {seq}: the region's file was restored from an older copy and went \
-         on. Start a new incarnation"
+         on"
     )]
     Diverged { seq: u64 },
+    #[error("the stream has {stream} of an older incarnation, the hub only {hub}: waiting until it has fetched them")]
+    Older { stream: u64, hub: u64 },
     #[error("row {wanted} is gone from the outbox, the next is {found}: the hub has it, but this stream does not")]
     Gap { wanted: u64, found: u64 },
 }
@@ -107,13 +112,15 @@ impl Relay {
         loop {
             let head = *self.head.borrow_and_update();
             if last > head.seq {
+                self.doubt(head, last);
                 return Err(Interrupted::Behind {
                     stream: last,
                     outbox: head.seq,
                 });
             }
             self.published.store(last, Ordering::Relaxed);
-            let rows = self.rows(last, WINDOW).await?;
+            let mut rows = self.rows(last.saturating_sub(1), WINDOW + 1).await?;
+            let before = rows.first().is_some_and(|row| row.seq == last).then(|| rows.remove(0));
             let Some(first) = rows.first() else {
                 if let Ok(Err(_)) = tokio::time::timeout(IDLE, self.head.changed()).await {
                     // The writer has ended, and this task will be told to soon.
@@ -122,9 +129,9 @@ impl Relay {
                 continue;
             };
             if first.seq != last + 1 {
-                self.skip_to(&stream, first.seq, head).await?;
+                self.skip_to(&stream, (last, first.seq), head).await?;
             }
-            last = self.publish(&context, rows).await?;
+            last = self.publish(&context, before, rows).await?;
         }
     }
 
@@ -152,7 +159,14 @@ impl Relay {
     }
 
     /// Moves an empty or old stream forward over rows that the hub has and the outbox has not any more.
-    async fn skip_to(&self, stream: &Stream, next: u64, head: Head) -> Result<(), Interrupted> {
+    async fn skip_to(&self, stream: &Stream, (last, next): (u64, u64), head: Head) -> Result<(), Interrupted> {
+        let hub = head.heard.unwrap_or_default();
+        if incarnation_of(last) < head.incarnation && hub.incarnation < head.incarnation && hub.seq < last {
+            return Err(Interrupted::Older {
+                stream: last,
+                hub: hub.seq,
+            });
+        }
         if head.watermark_seq + 1 < next {
             return Err(Interrupted::Gap {
                 wanted: head.watermark_seq + 1,
@@ -180,9 +194,23 @@ impl Relay {
         };
         match stream.get_raw_message(last).await {
             Ok(message) if message.payload.as_ref() == row.payload => Ok(()),
-            Ok(_) => Err(Interrupted::Diverged { seq: last }),
+            Ok(_) => {
+                self.doubt(*self.head.borrow(), last);
+                Err(Interrupted::Diverged { seq: last })
+            }
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(()),
             Err(error) => Err(Interrupted::Broker(error.to_string())),
+        }
+    }
+
+    /// The file does not have what it once told.
+    fn doubt(&self, head: Head, told_seq: u64) {
+        if head.fence.is_none() {
+            self.writer.fence(Watermark {
+                incarnation: head.incarnation,
+                seq: told_seq,
+                agreed_seq: None,
+            });
         }
     }
 
@@ -200,14 +228,22 @@ impl Relay {
 
 impl Relay {
     /// Publishes rows in one window and returns the last sequence. Every acknowledgement must name its row.
-    async fn publish(&self, context: &Context, rows: Vec<outbox::Row>) -> Result<u64, Interrupted> {
+    /// `before`: the row before the first, where the outbox has it.
+    async fn publish(
+        &self,
+        context: &Context,
+        before: Option<outbox::Row>,
+        rows: Vec<outbox::Row>,
+    ) -> Result<u64, Interrupted> {
+        let mut follows = before.map(|row| (row.seq, mark(&row.payload)));
         let broker = |error: jetstream::context::PublishError| Interrupted::Broker(error.to_string());
         let mut acks = Vec::with_capacity(rows.len());
         for row in rows {
             let (seq, subject) = (row.seq, subject::event(&self.region, &row.name));
             let trace = trace_of(&row);
             let span = self.tracer.child(trace.as_deref());
-            let headers = headers(&row, trace);
+            let headers = headers(&row, follows.take_if(|(before, _)| *before + 1 == seq), trace);
+            follows = Some((seq, mark(&row.payload)));
             let ack = context
                 .publish_with_headers(subject, headers, row.payload.into())
                 .await
@@ -247,8 +283,11 @@ fn trace_of(row: &outbox::Row) -> Option<String> {
     }
 }
 
-fn headers(row: &outbox::Row, trace: Option<String>) -> HeaderMap {
+fn headers(row: &outbox::Row, follows: Option<(u64, String)>, trace: Option<String>) -> HeaderMap {
     let mut headers = HeaderMap::new();
+    if let Some((_, mark)) = follows {
+        headers.insert(subject::HEADER_FOLLOWS, mark);
+    }
     headers.insert(
         async_nats::header::NATS_EXPECTED_LAST_SEQUENCE,
         (row.seq - 1).to_string(),

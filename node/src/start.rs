@@ -119,6 +119,8 @@ fn open(config: &Config) -> Result<(Core, Inlets), StartError> {
         incarnation: meta.incarnation,
         seq: loaded.head_seq,
         watermark_seq: meta.watermark_seq,
+        heard: None,
+        fence: meta.fence,
         orders_open: 0,
         orders_waiting: 0,
     };
@@ -128,6 +130,7 @@ fn open(config: &Config) -> Result<(Core, Inlets), StartError> {
         loaded,
         incarnation: meta.incarnation,
         watermark_seq: meta.watermark_seq,
+        fence: meta.fence,
         policy: policy.clone(),
         limits: config.writer_limits(),
         clock,
@@ -172,7 +175,8 @@ impl Node {
             supervisor.spawn("traces", exporter.run(supervisor.stop_signal()));
         }
         let provider = Arc::new(Provider::new(&config, core.clock)?);
-        core.call_outside(&mut supervisor, provider.clone(), inlets.tasks);
+        let head = inlets.head.clone();
+        core.call_outside(&mut supervisor, provider.clone(), (inlets.tasks, head));
         let url = &config.region.public_url;
         let (published, client) = core.tie_to_hub(&mut supervisor, &broker, url, &inlets.head).await?;
         let clock = core.clock;
@@ -267,7 +271,12 @@ impl Node {
 
 impl Core {
     /// Starts what makes the calls to the outside, beginning with those that the last run left open.
-    fn call_outside(&mut self, supervisor: &mut Supervisor, provider: Arc<Provider>, queue: mpsc::Receiver<Task>) {
+    fn call_outside(
+        &mut self,
+        supervisor: &mut Supervisor,
+        provider: Arc<Provider>,
+        (queue, head): (mpsc::Receiver<Task>, watch::Receiver<writer::Head>),
+    ) {
         let tasks = Tasks {
             writer: self.writer.clone(),
             provider,
@@ -275,6 +284,7 @@ impl Core {
             path: self.path.clone(),
             queue,
             metrics: self.metrics.clone(),
+            head,
             tracer: self.tracer.clone(),
         };
         let pending = std::mem::take(&mut self.pending);
@@ -299,6 +309,7 @@ impl Core {
             path: self.path.clone(),
             head: head.clone(),
             published: published.clone(),
+            writer: self.writer.clone(),
             tracer: self.tracer.clone(),
         };
         supervisor.spawn("relay", relay.run(supervisor.stop_signal()));

@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::payments::{NoAnswer, Provider};
 use crate::store::pool::Pool;
 use crate::store::{StoreError, load};
-use crate::writer::{Context, Failure, Writer};
+use crate::writer::{Context, Failure, Head, Writer};
 
 /// Calls under way at a time; further ones wait in their table.
 const CALLS_MAX: usize = 8_192;
@@ -52,6 +52,8 @@ pub struct Tasks {
     pub queue: mpsc::Receiver<Task>,
     /// Counts how long calls take.
     pub metrics: Arc<Metrics>,
+    /// Tells when the region's file turns out to be an old copy: from then on nobody is called.
+    pub head: watch::Receiver<Head>,
     /// Traces.
     pub tracer: Tracer,
 }
@@ -64,6 +66,7 @@ struct Line {
     clock: Clock,
     reads: Pool,
     metrics: Arc<Metrics>,
+    head: watch::Receiver<Head>,
     tracer: Tracer,
 }
 
@@ -76,6 +79,7 @@ impl Tasks {
             clock: self.clock,
             reads: Pool::open(&self.path, 1)?,
             metrics: self.metrics.clone(),
+            head: self.head.clone(),
             tracer: self.tracer.clone(),
         };
         let mut calls: JoinSet<TaskKey> = JoinSet::new();
@@ -145,7 +149,7 @@ impl Line {
     }
 
     /// Calls until the task's row is gone.
-    async fn settle(self, mut task: Task, bell: Arc<Notify>) -> TaskKey {
+    async fn settle(mut self, mut task: Task, bell: Arc<Notify>) -> TaskKey {
         let key = task.key();
         let mut pause = PAUSE_FIRST;
         let mut again = false;
@@ -153,6 +157,10 @@ impl Line {
             let wait = task.not_before - self.clock.now();
             if wait > DurationMs(0) {
                 tokio::time::sleep(self.clock.real(wait)).await;
+            }
+            // An old copy has forgotten what was answered. A fence ends only with the process.
+            if self.head.wait_for(|head| head.fence.is_none()).await.is_err() {
+                return key;
             }
             match self.asked(&task, again).await {
                 Ok(outcome) => {

@@ -413,6 +413,15 @@ pub enum Event {
         /// How much.
         amount_minor: i64,
     },
+    /// The region goes on from a restored copy of its file, under a new incarnation; the first event of each but the first.
+    /// What the hub has of older incarnations beyond `follows_seq` is not part of the region's history any more.
+    #[serde(rename = "region.incarnation.started")]
+    IncarnationStarted {
+        /// Newest sequence of the older incarnations that still counts.
+        follows_seq: u64,
+        /// Newest sequence that the hub had been told by then.
+        forgets_to_seq: u64,
+    },
     /// The region stopped taking orders, or takes them again.
     #[serde(rename = "region.status.changed")]
     RegionStatusChanged {

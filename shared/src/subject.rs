@@ -21,6 +21,8 @@ pub const HUB_INBOX: &str = "_INBOX.hub";
 pub const HEADER_TRACE: &str = "traceparent";
 /// Header with `<event name>/<envelope version>`.
 pub const HEADER_SCHEMA: &str = "x-schema";
+/// Header with the [`crate::sync::mark`] of the event before, so that a reader sees that it continues what it has.
+pub const HEADER_FOLLOWS: &str = "x-follows";
 /// Header that the server adds to sourced messages.
 pub const HEADER_STREAM_SOURCE: &str = "Nats-Stream-Source";
 

@@ -3,6 +3,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::time::UnixMs;
 
@@ -30,15 +31,22 @@ pub struct Heartbeat {
     pub active_orders: u64,
     /// Drivers who are signed on.
     pub drivers_online: u64,
+    /// The node's file is older than what the hub has of it; it takes no orders until a person has decided.
+    #[serde(default)]
+    pub fenced: bool,
 }
 
 /// Sent by the hub on [`crate::subject::watermark`] after it has committed events of a region, and again every few seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Watermark {
     /// Incarnation of the newest applied event.
     pub incarnation: u32,
     /// Its sequence: everything up to it is durable at the hub.
     pub seq: u64,
+    /// Set where the node's file is not the one that told the hub all this (an old copy was restored): the newest sequence
+    /// up to which both say the same.
+    #[serde(default)]
+    pub agreed_seq: Option<u64>,
 }
 
 /// The hub asks for `from_seq` and what follows.
@@ -53,9 +61,60 @@ pub struct RepairRequest {
 /// Answer to a [`RepairRequest`]: rows in ascending order, as many as fit into one message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RepairReply {
-    /// Encoded envelopes, without a gap, beginning with `from_seq`; empty if the node does not have that row any more.
+    /// Encoded envelopes, without a gap; empty if the node does not have the first row any more.
     #[schemars(with = "Vec<String>")]
     pub rows: Vec<serde_bytes::ByteBuf>,
+    /// Sequence of the first row: the one asked for, or the first of a later incarnation where the one asked for was never
+    /// given.
+    pub first_seq: u64,
+    /// [`mark`] of the row before the first, as the node has it.
+    #[serde(default)]
+    pub mark_before: Option<String>,
     /// The node's newest sequence.
     pub head_seq: u64,
+}
+
+/// The sequences of incarnation n begin behind (n - 1) * 2^40, so that no two incarnations ever give the same one, whatever
+/// a restored file has forgotten.
+const INCARNATION_BITS: u32 = 40;
+
+/// First sequence of an incarnation; incarnations count from 1.
+pub const fn first_seq(incarnation: u32) -> u64 {
+    ((incarnation.saturating_sub(1) as u64) << INCARNATION_BITS) + 1
+}
+
+/// The incarnation that a sequence belongs to.
+pub fn incarnation_of(seq: u64) -> u32 {
+    u32::try_from(seq.saturating_sub(1) >> INCARNATION_BITS).map_or(u32::MAX, |before| before.saturating_add(1))
+}
+
+/// Whether a sequence is the first of an incarnation.
+pub fn begins_incarnation(seq: u64) -> bool {
+    seq == first_seq(incarnation_of(seq))
+}
+
+/// Short name of one encoded event: two files that agree on the mark of a sequence agree on that event.
+pub fn mark(payload: &[u8]) -> String {
+    let hash = Sha256::digest(payload);
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn incarnations_never_share_a_sequence() {
+        assert_eq!(first_seq(1), 1);
+        assert_eq!(first_seq(2), 1_099_511_627_777);
+        for n in [1, 2, 3, 1_000] {
+            let first = first_seq(n);
+            assert_eq!((incarnation_of(first), incarnation_of(first + 9)), (n, n));
+            assert!(begins_incarnation(first) && !begins_incarnation(first + 1));
+            assert_eq!(incarnation_of(first - 1), (n - 1).max(1));
+        }
+        assert!(i64::try_from(first_seq(1_000_000)).is_ok());
+        assert_ne!(mark(b"a"), mark(b"b"));
+        assert_eq!(mark(b"a").len(), 16);
+    }
 }

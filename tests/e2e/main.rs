@@ -12,6 +12,7 @@
 //! | [`once`] | one Idempotency-Key, one order, the same bytes, also after a kill |
 //! | [`order`] | an order from the menu to the rating, one story a promise |
 //! | [`hub_page`] | the hub in a browser: its numbers, its looks, no foreign request |
+//! | [`restore`] | an old copy of a region's file: fenced, and on under a new incarnation |
 //! | [`telemetry`] | one trace from the request to the stream, and nobody's address in the log |
 //! | [`bad_input`] | what is wrong is refused with the right problem, and changes nothing |
 
@@ -24,6 +25,7 @@ mod money;
 mod money_provider;
 mod once;
 mod order;
+mod restore;
 mod smoke;
 mod telemetry;
 

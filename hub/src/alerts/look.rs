@@ -28,7 +28,7 @@ pub(crate) fn regions(live: &Live, registry: &Active, now: UnixMs) -> Vec<Seen> 
 
 fn heard(region: RegionId, found: &Now, now: UnixMs) -> Seen {
     let heard = found.heard.as_ref();
-    let missing_events = found.head_seq() - found.cursor.seq;
+    let missing_events = found.missing();
     let oldest = heard.filter(|_| missing_events > 0).and_then(|heard| {
         let at_heartbeat = (heard.beat.at - heard.beat.oldest_unsynced_at?).0;
         Some(at_heartbeat.max(0) + (now - heard.received_at).0.max(0))

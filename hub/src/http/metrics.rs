@@ -141,7 +141,7 @@ fn fleet(page: &mut Page, app: &App) {
         "Events that the hub knows it lacks.",
     );
     for (region, found) in &snapshot {
-        let missing = number(found.head_seq() - found.cursor.seq);
+        let missing = number(found.missing());
         page.value("tomato_region_missing_events", &[("region", region.as_str())], missing);
     }
     page.metric(

@@ -42,12 +42,16 @@ struct View {
     /// When the region decided that event.
     #[schemars(with = "Option<String>")]
     applied_at: Option<UnixMs>,
-    /// `head_seq - applied_seq`.
+    /// Events that the region has and the hub has not.
     missing_events: u64,
     /// Age of the oldest event that the hub lacks; `null` if it lacks none or cannot know.
     oldest_unsynced_age_ms: Option<i64>,
     /// Since the hub's server heard of its source of the region's stream.
     source_silent_ms: Option<u64>,
+    /// The node runs on an old copy of its file and takes no orders until a person there has decided.
+    fenced: bool,
+    /// While it does: the newest event on which node and hub agree.
+    agreed_seq: Option<u64>,
     gap: Option<GapView>,
     public_url: Option<String>,
     node_version: Option<String>,
@@ -93,7 +97,7 @@ pub(super) async fn list(
 
 fn view(region: RegionId, now: Now, at: UnixMs, instant: Instant) -> View {
     let head_seq = now.head_seq();
-    let missing_events = head_seq - now.cursor.seq;
+    let missing_events = now.missing();
     let age = |heard: &crate::live::Heard| (at - heard.received_at).0.max(0);
     let link = match &now.heard {
         None => "never",
@@ -120,6 +124,8 @@ fn view(region: RegionId, now: Now, at: UnixMs, instant: Instant) -> View {
         missing_events,
         oldest_unsynced_age_ms: heard.filter(|_| missing_events > 0).and_then(oldest),
         source_silent_ms: silent.map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX)),
+        fenced: heard.is_some_and(|heard| heard.beat.fenced),
+        agreed_seq: now.agreed_seq,
         gap: now.gap.map(|gap| GapView {
             from_seq: now.cursor.seq + 1,
             to_seq: gap.wanted_seq,

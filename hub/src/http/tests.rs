@@ -39,6 +39,7 @@ fn arrivals(region: &str, orders: i64) -> Vec<Arrival> {
             seq,
         },
         stream_seq: Some(seq),
+        follows: None,
         payload: Bytes::from(payload),
     };
     (1..).zip(payloads).map(arrival).collect()
@@ -162,6 +163,7 @@ fn hear(live: &Live) {
         version: "1".into(),
         active_orders: 0,
         drivers_online: 2,
+        fenced: false,
     };
     let heard = Heard {
         beat,

@@ -3,17 +3,19 @@
 //! Exactly once and in order per region: an event is applied only if its sequence is the cursor's plus one, and the
 //! cursor moves in the same transaction. Everything else is skipped, held back or refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tomato_shared::cell::RegionId;
-use tomato_shared::event;
+use tomato_shared::event::{self, Event};
 use tomato_shared::id::OrderId;
 use tomato_shared::subject::Origin;
+use tomato_shared::sync::{begins_incarnation, incarnation_of, mark};
 use tomato_shared::time::UnixMs;
 
 use crate::fold::{Facts, Fold};
+use crate::rebuild;
 use crate::store::StoreFault;
 use crate::store::events::{self, Position, Quarantined, StoredEvent};
 use crate::store::regions::{self, Cursor};
@@ -25,6 +27,8 @@ pub(crate) struct Arrival {
     pub(crate) origin: Origin,
     /// Its place in the hub's stream; `None` for a repaired row.
     pub(crate) stream_seq: Option<u64>,
+    /// Mark of the event before it, as its region has that one.
+    pub(crate) follows: Option<String>,
     /// An encoded envelope, if it is what it claims.
     pub(crate) payload: Bytes,
 }
@@ -49,6 +53,8 @@ pub(crate) struct Outcome {
     pub(crate) repeated: u64,
     pub(crate) quarantined: u64,
     pub(crate) anomalies: u64,
+    /// Regions that say something else than what the hub has: their files were restored from old copies.
+    pub(crate) apart: BTreeSet<RegionId>,
     /// Orders that changed.
     pub(crate) changed: BTreeMap<RegionId, Vec<OrderId>>,
 }
@@ -61,6 +67,7 @@ pub(crate) fn apply(conn: &mut Connection, batch: &Batch, now: UnixMs) -> Result
         now,
         cursors: BTreeMap::new(),
         folds: BTreeMap::new(),
+        newest: BTreeMap::new(),
         outcome: Outcome::default(),
     };
     for arrival in &batch.arrivals {
@@ -82,6 +89,8 @@ struct Run<'t> {
     cursors: BTreeMap<RegionId, Option<Cursor>>,
     /// Of the regions that the batch moves; written once, at the end.
     folds: BTreeMap<RegionId, Fold<'t>>,
+    /// The last event applied of each region, encoded.
+    newest: BTreeMap<RegionId, Bytes>,
     outcome: Outcome,
 }
 
@@ -94,11 +103,15 @@ impl<'t> Run<'t> {
                 None => Ok(()),
             };
         };
-        if origin.seq <= cursor.seq {
-            self.outcome.repeated += 1;
+        if self.outcome.apart.contains(&origin.region) {
+            self.hold(origin);
             return Ok(());
         }
-        if origin.seq != cursor.seq + 1 {
+        if origin.seq <= cursor.seq {
+            self.outcome.repeated += 1;
+            return self.compare(arrival);
+        }
+        if origin.seq != cursor.seq + 1 && !begins_incarnation(origin.seq) {
             self.hold(origin);
             return Ok(());
         }
@@ -107,10 +120,67 @@ impl<'t> Run<'t> {
             Ok(decoded) => Facts::from(decoded),
             Err(_) => return self.refuse(arrival, "not an envelope"),
         };
-        if let Some(reason) = contradiction(origin, cursor, &facts) {
+        if let Some(reason) = contradiction(origin, &facts) {
             return self.refuse(arrival, reason);
         }
+        if begins_incarnation(origin.seq) && facts.incarnation > 1 {
+            return self.begin(arrival, cursor, &facts);
+        }
+        if origin.seq != cursor.seq + 1 {
+            self.hold(origin);
+            return Ok(());
+        }
+        if !self.continues(arrival, cursor)? {
+            self.outcome.apart.insert(origin.region.clone());
+            return self.refuse(arrival, "does not follow the newest event that the hub has");
+        }
         self.apply_next(arrival, &facts)
+    }
+
+    /// An event that was applied before is the same event, or the region has another past than the hub knows.
+    fn compare(&mut self, arrival: &Arrival) -> Result<(), StoreFault> {
+        let Origin { region, seq } = &arrival.origin;
+        let stored = events::payload(self.tx, region, *seq)?;
+        if stored.is_some_and(|stored| stored != arrival.payload) {
+            self.outcome.apart.insert(region.clone());
+        }
+        Ok(())
+    }
+
+    /// Whether the event's predecessor at the region is the newest event here.
+    fn continues(&self, arrival: &Arrival, cursor: Cursor) -> Result<bool, StoreFault> {
+        let Some(follows) = &arrival.follows else {
+            return Ok(true);
+        };
+        let region = &arrival.origin.region;
+        if let Some(newest) = self.newest.get(region) {
+            return Ok(mark(newest) == *follows);
+        }
+        let stored = events::payload(self.tx, region, cursor.seq)?;
+        Ok(stored.is_none_or(|stored| mark(&stored) == *follows))
+    }
+
+    /// The first event of a later incarnation: what the hub has beyond the event that it follows is not the region's past.
+    fn begin(&mut self, arrival: &Arrival, cursor: Cursor, facts: &Facts<'_>) -> Result<(), StoreFault> {
+        let Some(Event::IncarnationStarted { follows_seq, .. }) = facts.event else {
+            return self.refuse(arrival, "begins an incarnation without saying what it follows");
+        };
+        if cursor.seq < *follows_seq {
+            self.hold(&arrival.origin);
+            return Ok(());
+        }
+        let region = &arrival.origin.region;
+        let forgotten = events::forget(self.tx, region, *follows_seq, facts.incarnation)?;
+        tracing::warn!(%region, incarnation = facts.incarnation, follows_seq, forgotten, "the region goes on from an older copy of its file");
+        if forgotten > 0 {
+            // Without them the projections are others: all are made again, in this transaction.
+            for fold in std::mem::take(&mut self.folds).into_values() {
+                let folded = fold.finish()?;
+                self.outcome.anomalies += folded.anomalies;
+            }
+            rebuild::replay(self.tx)?;
+        }
+        self.apply_next(arrival, facts)
     }
 
     fn cursor(&mut self, region: &RegionId) -> Result<Option<Cursor>, StoreFault> {
@@ -177,6 +247,7 @@ impl<'t> Run<'t> {
             at: facts.at,
         };
         self.cursors.insert(region.clone(), Some(cursor));
+        self.newest.insert(region.clone(), arrival.payload.clone());
         self.outcome.moved.insert(region.clone(), cursor);
         self.outcome.applied += 1;
         Ok(())
@@ -196,13 +267,13 @@ impl<'t> Run<'t> {
 }
 
 /// Why an envelope cannot be the event that follows the cursor.
-fn contradiction(origin: &Origin, cursor: Cursor, facts: &Facts<'_>) -> Option<&'static str> {
+fn contradiction(origin: &Origin, facts: &Facts<'_>) -> Option<&'static str> {
     if *facts.region != origin.region {
         Some("names another region than its source")
     } else if facts.seq != origin.seq || i64::try_from(facts.seq).is_err() {
         Some("names another sequence than its source")
-    } else if facts.incarnation < cursor.incarnation {
-        Some("is of an incarnation that has ended")
+    } else if facts.incarnation != incarnation_of(facts.seq) {
+        Some("names another incarnation than its sequence is of")
     } else {
         None
     }

@@ -11,9 +11,11 @@
 //! | `pull` | reads the stream, from the stored position on |
 //! | `apply` | one transaction per batch |
 //! | `repair` | asks nodes for what is missing |
+//! | `apart` | finds out up to where node and hub agree, when a node runs on an old copy of its file |
 //! | `sources` | keeps the stream's sources equal to the registry, kicks those that sleep |
 //! | here | the one task through which all changes of the database about events pass |
 
+pub(crate) mod apart;
 pub(crate) mod apply;
 pub(crate) mod pull;
 pub(crate) mod repair;
@@ -38,6 +40,7 @@ use crate::live::Live;
 use crate::registry::Active;
 use crate::store::regions::{self, Cursor};
 use crate::store::{Pool, StoreFault};
+use apart::{CompareFault, Doubts};
 use apply::{Arrival, Batch, Outcome, apply};
 use pull::Pulled;
 use repair::{Gaps, RepairFault};
@@ -58,6 +61,8 @@ pub(crate) struct Applier {
     gaps: Gaps,
     cursors: BTreeMap<RegionId, Cursor>,
     asked: JoinSet<Asked>,
+    doubts: Doubts,
+    compared: JoinSet<(RegionId, Result<u64, CompareFault>)>,
 }
 
 /// A repair request that is over.
@@ -89,6 +94,8 @@ impl Applier {
             gaps: Gaps::default(),
             cursors,
             asked: JoinSet::new(),
+            doubts: Doubts::default(),
+            compared: JoinSet::new(),
         })
     }
 
@@ -105,6 +112,7 @@ impl Applier {
                 () = stop.stopped() => return Ok(()),
                 Some(pulled) = batches.recv() => self.take(pulled).await?,
                 Some(Ok(asked)) = self.asked.join_next() => self.answered(asked).await?,
+                Some(Ok(compared)) = self.compared.join_next() => self.compared(compared).await?,
                 _ = look.tick() => self.look(),
                 _ = watermark.tick() => self.tell(&self.cursors).await,
             }
@@ -141,6 +149,9 @@ impl Applier {
             }
         }
         self.changes.tell(change(&outcome));
+        for region in &outcome.apart {
+            self.doubt(region);
+        }
         for (region, seq) in &outcome.held {
             let applied = self.cursors.get(region).map_or(0, |cursor| cursor.seq);
             if *seq > applied {
@@ -159,6 +170,48 @@ impl Applier {
         self.live.set_gap(region, self.gaps.get(region));
     }
 
+    /// Compares a region's events with the hub's, in the background.
+    fn doubt(&mut self, region: &RegionId) {
+        let now = Instant::now();
+        let Some(state) = self.live.snapshot().remove(region) else {
+            return;
+        };
+        let head_seq = state.heard.map_or(0, |heard| heard.beat.head_seq);
+        if head_seq == 0 || !self.doubts.due(region, now) {
+            return;
+        }
+        let (client, store, region) = (self.client.clone(), self.store.clone(), region.clone());
+        let upto = head_seq.min(state.cursor.seq);
+        self.compared.spawn(async move {
+            let agreed = apart::agreed(&client, &store, &region, upto).await;
+            (region, agreed)
+        });
+    }
+
+    /// Tells a node that runs on an old copy of its file, and how old it is.
+    async fn compared(&mut self, (region, agreed): (RegionId, Result<u64, CompareFault>)) -> Result<(), StoreFault> {
+        let agreed_seq = match agreed {
+            Ok(seq) => seq,
+            Err(CompareFault::Store(fault)) if fault.is_fatal() => return Err(fault),
+            Err(fault) => {
+                tracing::warn!(%region, %fault, "events of node and hub cannot be compared");
+                return Ok(());
+            }
+        };
+        let cursor = self.cursors.get(&region).copied().unwrap_or_default();
+        if agreed_seq < cursor.seq {
+            tracing::error!(
+                %region,
+                agreed_seq,
+                applied_seq = cursor.seq,
+                "the node does not have what it once told: its file is an old copy, and a person there has to decide"
+            );
+            self.live.set_agreed(&region, agreed_seq);
+        }
+        self.tell_one(&region, cursor, Some(agreed_seq)).await;
+        Ok(())
+    }
+
     /// Starts requests for what is missing.
     fn look(&mut self) {
         let now = Instant::now();
@@ -168,6 +221,9 @@ impl Applier {
             self.live.set_gap(&region, None);
         }
         for (region, state) in self.live.snapshot() {
+            if registered.contains_key(&region) && apart::is_behind_itself(&state, now) {
+                self.doubt(&region);
+            }
             if state.gap.is_none()
                 && registered.contains_key(&region)
                 && let Some(seq) = repair::silent(&state, now)
@@ -219,16 +275,21 @@ impl Applier {
             return;
         }
         for (region, cursor) in cursors {
-            let watermark = Watermark {
-                incarnation: cursor.incarnation,
-                seq: cursor.seq,
-            };
-            let Ok(body) = rmp_serde::to_vec_named(&watermark) else {
-                continue;
-            };
-            if let Err(fault) = self.client.publish(subject::watermark(region), body.into()).await {
-                tracing::debug!(%region, %fault, "watermark not sent");
-            }
+            self.tell_one(region, *cursor, None).await;
+        }
+    }
+
+    async fn tell_one(&self, region: &RegionId, cursor: Cursor, agreed_seq: Option<u64>) {
+        let watermark = Watermark {
+            incarnation: cursor.incarnation,
+            seq: cursor.seq,
+            agreed_seq,
+        };
+        let Ok(body) = rmp_serde::to_vec_named(&watermark) else {
+            return;
+        };
+        if let Err(fault) = self.client.publish(subject::watermark(region), body.into()).await {
+            tracing::debug!(%region, %fault, "watermark not sent");
         }
     }
 }

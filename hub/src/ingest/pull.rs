@@ -13,7 +13,7 @@ use async_nats::{Client, HeaderMap};
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{Notify, mpsc};
 use tomato_shared::runtime::shutdown::StopSignal;
-use tomato_shared::subject::{self, HEADER_STREAM_SOURCE, HUB_CONSUMER, HUB_STREAM, Origin};
+use tomato_shared::subject::{self, HEADER_FOLLOWS, HEADER_STREAM_SOURCE, HUB_CONSUMER, HUB_STREAM, Origin};
 
 use super::apply::{Arrival, Batch};
 use crate::store::events::{self, Position};
@@ -199,6 +199,7 @@ fn pulled(messages: Vec<jetstream::Message>, stream_id: i64) -> Option<Pulled> {
             Some(origin) => batch.arrivals.push(Arrival {
                 origin,
                 stream_seq: Some(stream_seq),
+                follows: message.headers.as_ref().and_then(follows),
                 payload: message.payload.clone(),
             }),
             // Only the server writes into a stream without subjects, and it always says from where.
@@ -208,6 +209,10 @@ fn pulled(messages: Vec<jetstream::Message>, stream_id: i64) -> Option<Pulled> {
         last = Some(message);
     }
     last.map(|last| Pulled { batch, last })
+}
+
+fn follows(headers: &HeaderMap) -> Option<String> {
+    Some(headers.get(HEADER_FOLLOWS)?.as_str().to_owned())
 }
 
 fn origin(headers: &HeaderMap) -> Option<Origin> {

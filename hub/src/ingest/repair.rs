@@ -63,13 +63,20 @@ pub(crate) async fn ask(
     if reply.rows.is_empty() {
         return Err(RepairFault::Gone);
     }
-    let numbered = (from_seq..=to_seq).zip(reply.rows);
+    let RepairReply {
+        first_seq,
+        mut mark_before,
+        ..
+    } = reply;
+    let numbered = (first_seq..=u64::MAX).zip(reply.rows);
     let arrivals = numbered.map(|(seq, row)| Arrival {
         origin: Origin {
             region: region.clone(),
             seq,
         },
         stream_seq: None,
+        // The rows after the first follow it in the same answer.
+        follows: mark_before.take(),
         payload: Bytes::from(row.into_vec()),
     });
     Ok(arrivals.collect())

@@ -42,6 +42,8 @@ pub(crate) enum AnomalyKind {
     UnbalancedPosting,
     /// A posting in another currency than its region's books or its order.
     ForeignCurrency,
+    /// The region goes on from an older copy of its file, and has forgotten what it had told.
+    EventsForgotten,
 }
 
 impl AnomalyKind {
@@ -54,6 +56,7 @@ impl AnomalyKind {
             Self::CreatedTwice => "created_twice",
             Self::UnbalancedPosting => "unbalanced_posting",
             Self::ForeignCurrency => "foreign_currency",
+            Self::EventsForgotten => "events_forgotten",
         }
     }
 }

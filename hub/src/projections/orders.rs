@@ -288,6 +288,7 @@ fn details(row: &mut OrderRow, event: &Event, at: UnixMs) {
         | Event::TipFailed { .. }
         | Event::CashDeposited { .. }
         | Event::RegionStatusChanged { .. }
+        | Event::IncarnationStarted { .. }
         | Event::RestaurantUpdated { .. } => {}
     }
 }

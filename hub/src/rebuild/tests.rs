@@ -40,6 +40,7 @@ impl Hub {
                     seq: *seq,
                 },
                 stream_seq: None,
+                follows: None,
                 payload: Bytes::copy_from_slice(payload),
             };
             let batch = Batch {

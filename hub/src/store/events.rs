@@ -43,6 +43,100 @@ pub(crate) fn insert(conn: &Connection, event: StoredEvent<'_>) -> Result<(), St
     Ok(())
 }
 
+/// One applied event, encoded.
+pub(crate) fn payload(conn: &Connection, region: &RegionId, seq: u64) -> Result<Option<Vec<u8>>, StoreFault> {
+    let mut statement = conn.prepare_cached("SELECT payload FROM events WHERE region = ?1 AND seq = ?2")?;
+    let found = statement.query_row(params![region.as_str(), signed(seq)], |row| row.get(0));
+    Ok(found.optional()?)
+}
+
+/// The newest applied event at or before `seq`: its sequence, and itself.
+pub(crate) fn at_or_before(
+    conn: &Connection,
+    region: &RegionId,
+    seq: u64,
+) -> Result<Option<(u64, Vec<u8>)>, StoreFault> {
+    let sql = "SELECT seq, payload FROM events WHERE region = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1";
+    let found = conn
+        .prepare_cached(sql)?
+        .query_row(params![region.as_str(), signed(seq)], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get(1)?))
+        })
+        .optional()?;
+    Ok(found.map(|(seq, payload)| (u64::try_from(seq).unwrap_or(0), payload)))
+}
+
+/// Moves a region's events beyond `seq` to those that it has forgotten, by the incarnation that went on without them.
+/// Returns how many.
+pub(crate) fn forget(conn: &Connection, region: &RegionId, seq: u64, incarnation: u32) -> Result<usize, StoreFault> {
+    let moved = conn
+        .prepare_cached(
+            "INSERT INTO forgotten SELECT region, ?3, seq, at_ms, type, order_id, payload FROM events
+             WHERE region = ?1 AND seq > ?2",
+        )?
+        .execute(params![region.as_str(), signed(seq), incarnation])?;
+    conn.prepare_cached("DELETE FROM events WHERE region = ?1 AND seq > ?2")?
+        .execute(params![region.as_str(), signed(seq)])?;
+    Ok(moved)
+}
+
+/// How many events, and of how many orders, a region had forgotten when an incarnation began.
+pub(crate) fn forgotten_count(
+    conn: &Connection,
+    region: &RegionId,
+    incarnation: u32,
+) -> Result<(i64, i64), StoreFault> {
+    let sql = "SELECT count(*), count(DISTINCT order_id) FROM forgotten WHERE region = ?1 AND by_incarnation = ?2";
+    Ok(conn
+        .prepare_cached(sql)?
+        .query_row(params![region.as_str(), incarnation], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?)
+}
+
+/// An order of which a region has forgotten events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForgottenOrder {
+    /// Its region.
+    pub region: RegionId,
+    /// The order.
+    pub order_id: OrderId,
+    /// The incarnation that began without the events.
+    pub incarnation: u32,
+    /// How many they are.
+    pub events: i64,
+    /// When the last of them was decided.
+    pub last_at: UnixMs,
+    /// What the last of them was.
+    pub last_type: String,
+    /// Whether the region still knows the order, as it was before.
+    pub known: bool,
+}
+
+/// Every order with forgotten events.
+pub(crate) fn forgotten_orders(conn: &Connection) -> Result<Vec<ForgottenOrder>, StoreFault> {
+    // With max(), SQLite takes the other columns from that row.
+    let mut statement = conn.prepare(
+        "SELECT region, order_id, by_incarnation, count(*), at_ms, type, max(seq),
+                EXISTS (SELECT 1 FROM events WHERE events.order_id = forgotten.order_id AND events.region = forgotten.region)
+         FROM forgotten WHERE order_id IS NOT NULL GROUP BY region, order_id, by_incarnation ORDER BY region, seq",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(ForgottenOrder {
+            region: super::regions::region_of(row)?,
+            order_id: OrderId::from_bytes(row.get(1)?),
+            incarnation: row.get(2)?,
+            events: row.get(3)?,
+            last_at: UnixMs(row.get(4)?),
+            last_type: row.get(5)?,
+            known: row.get(7)?,
+        });
+    }
+    Ok(found)
+}
+
 /// The payloads of an order's events in its region's order, oldest first, at most `limit`.
 pub(crate) fn of_order(
     conn: &Connection,

@@ -16,7 +16,7 @@ pub(crate) struct Talker {
     pub(crate) region: RegionId,
     pub(crate) incarnation: u32,
     pub(crate) seq: u64,
-    orders: u64,
+    pub(crate) orders: u64,
 }
 
 impl Talker {

@@ -159,6 +159,7 @@ async fn beat(client: Client, region: String, state: Arc<State>) {
             version: "test".into(),
             active_orders: 0,
             drivers_online: 0,
+            fenced: false,
         };
         let body = rmp_serde::to_vec_named(&beat).unwrap();
         client.publish(subject::heartbeat(&region), body.into()).await.ok();
@@ -188,6 +189,8 @@ async fn answer(client: Client, region: String, state: Arc<State>) {
             let rows = outbox.get(first as usize..last as usize).unwrap_or_default();
             let reply = RepairReply {
                 rows: rows.iter().cloned().map(ByteBuf::from).collect(),
+                first_seq: request.from_seq,
+                mark_before: None,
                 head_seq: outbox.len() as u64,
             };
             rmp_serde::to_vec_named(&reply).unwrap()

@@ -95,6 +95,6 @@ impl Config {
         faults.range("in_flight_max", writer.in_flight_max, 16..=100_000);
         faults.range("new_max", writer.new_max, 16..=100_000);
         faults.range("other_max", writer.other_max, 16..=100_000);
-        faults.range("outbox_h", writer.outbox_h, 1..=8_760);
+        faults.range("outbox_h", writer.outbox_h, 0..=87_600);
     }
 }

@@ -190,6 +190,7 @@ fn plain(event: &Event) -> Option<Name> {
         | Event::LedgerPosted { .. }
         | Event::CashDeposited { .. }
         | Event::RegionStatusChanged { .. }
+        | Event::IncarnationStarted { .. }
         | Event::DriverStatusChanged { .. }
         | Event::RestaurantUpdated { .. } => None,
     }

@@ -42,6 +42,11 @@ pub fn from_failure(failure: Failure) -> Problem {
             jitter(1, 5),
         ),
         Failure::Broken => Problem::internal(),
+        Failure::Fenced => Problem::unavailable(
+            "region_fenced",
+            "the region was restored from an old copy and takes no changes until its operator has decided; nothing was done",
+            jitter(20, 40),
+        ),
     }
 }
 

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tomato_shared::cell::RegionId;
 use tomato_shared::runtime::problem::Problem;
+use tomato_shared::sync::Watermark;
 use tomato_shared::time::UnixMs;
 
 use super::call::{Call, json, ok};
@@ -123,6 +124,7 @@ async fn checks(app: &App) -> Vec<Check> {
     };
     vec![
         check("writer", app.writer.is_open(), true, None),
+        check("history", head.fence.is_none(), true, head.fence.map(fenced)),
         check("file", file, true, None),
         check(
             "broker",
@@ -144,6 +146,21 @@ async fn checks(app: &App) -> Vec<Check> {
             )),
         ),
     ]
+}
+
+/// What is wrong, and what to do.
+fn fenced(fence: Watermark) -> String {
+    let remedy = match fence.agreed_seq {
+        Some(agreed) => format!(
+            "restore the newest copy of the file, or stop the node and run `tomato-node incarnation new`, which goes on behind event {agreed}"
+        ),
+        None => "restore the newest copy of the file; once the hub is reached it finds out up to where the two agree"
+            .to_owned(),
+    };
+    format!(
+        "the hub has events up to {} that this file does not have, so it is an old copy: {remedy}",
+        fence.seq
+    )
 }
 
 /// What runs here, and what time it is in the region.

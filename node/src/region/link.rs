@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tomato_shared::cell::RegionId;
 use tomato_shared::runtime::shutdown::StopSignal;
 use tomato_shared::subject;
-use tomato_shared::sync::{Heartbeat, RepairReply, RepairRequest, Watermark};
+use tomato_shared::sync::{Heartbeat, RepairReply, RepairRequest, Watermark, begins_incarnation, mark};
 use tomato_shared::time::UnixMs;
 
 use crate::clock::Clock;
@@ -101,6 +101,7 @@ impl Link {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             active_orders: head.orders_open as u64,
             drivers_online: self.fleet.online() as u64,
+            fenced: head.fence.is_some(),
         };
         self.send(subject::heartbeat(&self.region), &beat).await;
     }
@@ -131,18 +132,12 @@ impl Link {
         );
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || {
-            outbox::rows(
-                &store::pool::connect(&path).ok()?,
-                request.from_seq.saturating_sub(1),
-                REPAIR_ROWS_MAX,
-            )
-            .ok()
+            // With the row before the first, whose mark shows what the first follows.
+            let after = request.from_seq.saturating_sub(2);
+            outbox::rows(&store::pool::connect(&path).ok()?, after, REPAIR_ROWS_MAX).ok()
         });
         let rows = read.await.ok().flatten().unwrap_or_default();
-        let reply = RepairReply {
-            rows: fitting(rows, request),
-            head_seq: self.head.borrow().seq,
-        };
+        let reply = answer(rows, request, self.head.borrow().seq);
         self.send(reply_to.to_string(), &reply).await;
     }
 
@@ -158,15 +153,64 @@ impl Link {
     }
 }
 
-/// The rows that were asked for, without a gap, as many as fit into one message.
-fn fitting(rows: Vec<outbox::Row>, request: RepairRequest) -> Vec<serde_bytes::ByteBuf> {
+/// The rows that were asked for, without a gap, as many as fit into one message. Where the first was never given because an
+/// incarnation ended before it, those of the next incarnation.
+fn answer(rows: Vec<outbox::Row>, request: RepairRequest, head_seq: u64) -> RepairReply {
+    let mut rows = rows.into_iter().peekable();
+    let before = rows.next_if(|row| row.seq < request.from_seq);
+    let first_seq = match rows.peek() {
+        Some(row) if row.seq != request.from_seq && begins_incarnation(row.seq) => row.seq,
+        Some(_) | None => request.from_seq,
+    };
+    let asked_for = request.to_seq.saturating_sub(request.from_seq);
     let mut bytes = 0;
-    (request.from_seq..=request.to_seq)
+    let rows = (first_seq..=first_seq.saturating_add(asked_for))
         .zip(rows)
         .take_while(|(wanted, row)| {
             bytes += row.payload.len();
             row.seq == *wanted && bytes <= REPAIR_BYTES_MAX
         })
         .map(|(_, row)| serde_bytes::ByteBuf::from(row.payload))
-        .collect()
+        .collect();
+    let mark_before = before
+        .filter(|row| row.seq + 1 == first_seq)
+        .map(|row| mark(&row.payload));
+    RepairReply {
+        rows,
+        first_seq,
+        mark_before,
+        head_seq,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tomato_shared::sync::first_seq;
+
+    #[test]
+    fn an_answer_has_no_gap_but_between_incarnations() {
+        let row = |seq: u64| outbox::Row {
+            seq,
+            name: String::new(),
+            payload: seq.to_be_bytes().to_vec(),
+        };
+        let second = first_seq(2);
+        let seqs = |from_seq: u64, to_seq, rows: &[u64]| {
+            let rows = rows
+                .iter()
+                .filter(|seq| **seq + 1 >= from_seq)
+                .map(|seq| row(*seq))
+                .collect();
+            let reply = answer(rows, RepairRequest { from_seq, to_seq }, 9);
+            (reply.first_seq, reply.rows.len(), reply.mark_before)
+        };
+        let before = |seq: u64| Some(mark(&seq.to_be_bytes()));
+        assert_eq!(seqs(1, 9, &[1, 2, 3]), (1, 3, None));
+        assert_eq!(seqs(2, 2, &[1, 2, 3]), (2, 1, before(1)));
+        assert_eq!(seqs(2, 9, &[3, 4]), (2, 0, None), "swept");
+        assert_eq!(seqs(3, 9, &[2, 3, 5]), (3, 1, before(2)));
+        assert_eq!(seqs(4, 9, &[2, 3, second, second + 1]), (second, 2, None));
+        assert_eq!(seqs(4, 9, &[3]), (4, 0, before(3)));
+    }
 }

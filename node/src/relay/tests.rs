@@ -9,6 +9,8 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tomato_shared::runtime::shutdown::Supervisor;
 
+use tomato_shared::sync::first_seq;
+
 use super::*;
 use crate::store::Store;
 use crate::writer::tests::within;
@@ -67,6 +69,7 @@ struct Bench {
     head: watch::Sender<Head>,
     supervisor: Supervisor,
     published: Arc<AtomicU64>,
+    writer: Writer,
 }
 
 impl Bench {
@@ -74,10 +77,7 @@ impl Bench {
         let directory = TempDir::new().unwrap();
         let head = Head {
             incarnation: 1,
-            seq: 0,
-            watermark_seq: 0,
-            orders_open: 0,
-            orders_waiting: 0,
+            ..Head::default()
         };
         Self {
             nats: nats().await,
@@ -86,6 +86,7 @@ impl Bench {
             head: watch::channel(head).0,
             supervisor: Supervisor::default(),
             published: Arc::default(),
+            writer: Writer::deaf(),
         }
     }
 
@@ -106,6 +107,7 @@ impl Bench {
             path: self.directory.path().join("region.db"),
             head: self.head.subscribe(),
             published: self.published.clone(),
+            writer: self.writer.clone(),
             tracer: Tracer::default(),
         };
         self.supervisor.spawn("relay", relay.run(self.supervisor.stop_signal()));
@@ -246,5 +248,54 @@ async fn stream_ahead_of_the_file_takes_nothing_also_when_the_file_has_caught_up
         assert_eq!(bench.published.load(Ordering::Relaxed), 0);
         let mut stream = bench.stream().await;
         assert_eq!(stream.info().await.unwrap().state.last_sequence, 25);
+        let in_flight = bench.writer.depth()[0];
+        assert!(in_flight > 0, "the writer is told that the file is an old copy");
+    }
+}
+
+#[tokio::test]
+async fn a_new_incarnation_waits_until_the_hub_has_the_rest_of_the_old_one() {
+    let mut bench = Bench::new().await;
+    bench.rows(1..=20);
+    let first = first_seq(2);
+    bench.rows(first..=first + 3);
+    told(&bench, 1, 25, other).await;
+    bench
+        .head
+        .send_modify(|head| (head.incarnation, head.watermark_seq) = (2, first - 1));
+    bench.run();
+    let hears = |seq| Watermark {
+        incarnation: 1,
+        seq,
+        agreed_seq: None,
+    };
+    bench.head.send_modify(|head| head.heard = Some(hears(24)));
+    within(async {
+        for _ in 0..300 {
+            bench.nats.client.flush().await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let mut stream = bench.stream().await;
+    assert_eq!(stream.info().await.unwrap().state.last_sequence, 25);
+    bench.head.send_modify(|head| head.heard = Some(hears(25)));
+    bench.until_published(first + 3).await;
+    bench.assert_holds(first..=first + 3).await;
+    assert_eq!(bench.writer.depth(), [0; 3]);
+}
+
+#[tokio::test]
+async fn each_message_names_the_one_that_it_follows() {
+    let mut bench = Bench::new().await;
+    bench.rows(1..=3);
+    earlier(&bench, 1, 1).await;
+    bench.run();
+    bench.until_published(3).await;
+    let stream = bench.stream().await;
+    for seq in 2..=3 {
+        let message = stream.get_raw_message(seq).await.unwrap();
+        let follows = message.headers.get(subject::HEADER_FOLLOWS).unwrap();
+        assert_eq!(follows.as_str(), mark(&payload(i64::try_from(seq).unwrap() - 1)));
     }
 }

@@ -2,18 +2,23 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tomato_shared::cell::RegionId;
+use tomato_shared::sync::Watermark;
 
 use super::StoreError;
 
 /// Facts that a start needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meta {
+    /// Whose file it is.
+    pub region: RegionId,
     /// Rises when the region starts anew from a backup.
     pub incarnation: u32,
     /// Signs quotes.
     pub quote_key: Vec<u8>,
     /// Newest sequence that the hub has durably applied, as far as this file knows.
     pub watermark_seq: u64,
+    /// What the hub has and this file has not: until a person has decided, nothing is written.
+    pub fence: Option<Watermark>,
 }
 
 /// Reads the facts; writes them into a new file with `fresh_key` as its secret.
@@ -37,13 +42,42 @@ pub fn load_or_create(connection: &Connection, region: &RegionId, fresh_key: &[u
     let incarnation: i64 = get(connection, "incarnation")?.unwrap_or(1);
     let watermark: i64 = get(connection, "watermark_seq")?.unwrap_or(0);
     Ok(Meta {
+        region: region.clone(),
         incarnation: u32::try_from(incarnation).map_err(|_| StoreError::Corrupt {
             table: "meta",
             reason: format!("incarnation {incarnation}"),
         })?,
         quote_key: get(connection, "quote_key")?.unwrap_or_default(),
         watermark_seq: u64::try_from(watermark).unwrap_or(0),
+        fence: fence(connection)?,
     })
+}
+
+fn fence(connection: &Connection) -> Result<Option<Watermark>, StoreError> {
+    let text: Option<String> = get(connection, "fence")?;
+    let read = text.map(|text| serde_json::from_str(&text));
+    read.transpose().map_err(|error| StoreError::Corrupt {
+        table: "meta",
+        reason: format!("fence: {error}"),
+    })
+}
+
+/// Remembers that the hub has what this file has not; `None` takes the fence away.
+pub fn set_fence(connection: &Connection, fence: Option<&Watermark>) -> rusqlite::Result<()> {
+    let Some(fence) = fence else {
+        return connection
+            .execute("DELETE FROM meta WHERE key = 'fence'", [])
+            .map(|_| ());
+    };
+    let text = serde_json::to_string(fence).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let sql = "INSERT INTO meta (key, value) VALUES ('fence', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1";
+    connection.execute(sql, [text]).map(|_| ())
+}
+
+/// Sets the incarnation of a file that has one.
+pub fn set_incarnation(connection: &Connection, incarnation: u32) -> rusqlite::Result<()> {
+    let sql = "UPDATE meta SET value = ?1 WHERE key = 'incarnation'";
+    connection.execute(sql, [incarnation]).map(|_| ())
 }
 
 /// Remembers how far the hub is.

@@ -32,6 +32,7 @@ fn tasks(region: &mut Region, directory: &Path) -> Tasks {
         path: file(directory),
         queue: region.tasks.take().unwrap(),
         metrics: crate::metrics::tests::none(),
+        head: region.head.clone(),
         tracer: Tracer::default(),
     }
 }

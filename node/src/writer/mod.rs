@@ -56,6 +56,8 @@ pub enum Failure {
     Unavailable,
     /// A fault of the program; nothing was changed.
     Broken,
+    /// The region's file is an old copy, and waits for a person; nothing was done.
+    Fenced,
 }
 
 /// Makes a command repeatable.
@@ -92,6 +94,7 @@ struct Submission {
 enum Entry {
     Command(Box<Submission>),
     Watermark(Watermark),
+    Fence(Watermark),
     DriverAppeared,
 }
 
@@ -108,7 +111,7 @@ pub struct WriterLimits {
     pub other_max: usize,
     /// How long answers are kept for their keys, in milliseconds of region time.
     pub idempotency_ms: i64,
-    /// How long rows that the hub has are kept, in milliseconds of region time.
+    /// How long rows that the hub has are kept, in milliseconds of region time; 0: for ever.
     pub outbox_ms: i64,
 }
 
@@ -140,6 +143,10 @@ pub struct Head {
     pub seq: u64,
     /// Newest event that the hub has durably applied.
     pub watermark_seq: u64,
+    /// What the hub said last, of whatever incarnation; `None` since the start.
+    pub heard: Option<Watermark>,
+    /// What the hub has and this file has not: while it is set, nothing is decided.
+    pub fence: Option<Watermark>,
     /// Orders that are not over.
     pub orders_open: usize,
     /// Orders that wait for a driver.
@@ -181,11 +188,26 @@ impl Writer {
         }
     }
 
+    /// Tells the writer that the region's own stream shows its file to be an old copy: `seen` was told, and is not there.
+    pub fn fence(&self, seen: Watermark) {
+        if self.inbox.push(Class::InFlight, Entry::Fence(seen)).is_err() {
+            tracing::debug!("no room for a fence; the relay looks again");
+        }
+    }
+
     /// Tells the writer that a free driver is on the map who was not: orders that wait are looked at now. Where there is
     /// no room they are looked at in the next round anyway.
     pub fn driver_appeared(&self) {
         if self.inbox.push(Class::InFlight, Entry::DriverAppeared).is_err() {
             tracing::debug!("no room to tell of a driver");
+        }
+    }
+
+    /// One whose thread never runs, so that what it is told can be counted.
+    #[cfg(test)]
+    pub(crate) fn deaf() -> Self {
+        Self {
+            inbox: Arc::new(Inbox::new([8, 8, 8])),
         }
     }
 
@@ -226,6 +248,8 @@ pub struct Start {
     pub incarnation: u32,
     /// Newest event that the hub has.
     pub watermark_seq: u64,
+    /// What the hub has and the file has not.
+    pub fence: Option<Watermark>,
     /// The region's numbers.
     pub policy: Arc<Policy>,
     /// Bounds.

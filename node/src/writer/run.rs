@@ -10,7 +10,7 @@ use tomato_shared::time::DurationMs;
 
 use super::batch::{Batch, News, stopped};
 use super::inbox::Inbox;
-use super::{Entry, Head, Start, Tick, WriterStopped, sweep};
+use super::{Entry, Failure, Head, Start, Tick, Watermark, WriterStopped, sweep};
 use crate::engine::city::City;
 use crate::engine::command::{Command, Waiting};
 use crate::engine::model::{Driver, Order};
@@ -39,6 +39,8 @@ pub(super) fn run(start: Start, inbox: &Inbox<Entry>) -> Result<(), WriterStoppe
         incarnation: start.incarnation,
         seq: start.loaded.head_seq,
         watermark_seq: start.watermark_seq,
+        heard: None,
+        fence: start.fence,
         orders_open: 0,
         orders_waiting: 0,
     };
@@ -70,6 +72,13 @@ impl Loop {
 
     fn turn_until_closed(&mut self, inbox: &Inbox<Entry>) -> Result<(), WriterStopped> {
         while let Some(entries) = inbox.take(self.start.limits.batch_max, self.wait()) {
+            if let Some(fence) = self.fence_of(&entries) {
+                self.fence(fence)?;
+            }
+            if self.head.fence.is_some() {
+                refuse(entries);
+                continue;
+            }
             let now = self.start.clock.now();
             let due = self.start.loaded.city.next_due().is_some_and(|at| at <= now);
             if !entries.is_empty() || due {
@@ -83,10 +92,53 @@ impl Loop {
     }
 
     fn wait(&self) -> Duration {
-        let Some(due_at) = self.start.loaded.city.next_due() else {
+        let due_at = self.start.loaded.city.next_due().filter(|_| self.head.fence.is_none());
+        let Some(due_at) = due_at else {
             return IDLE;
         };
         self.start.clock.real(due_at - self.start.clock.now()).min(IDLE)
+    }
+
+    /// What these entries say of the file: that it is an old copy, or more about that. An own newest event, an own
+    /// incarnation and own rows are the node's evidence; the hub's word alone counts only where it compared rows.
+    fn fence_of(&mut self, entries: &[Entry]) -> Option<Watermark> {
+        let mut fence = self.head.fence;
+        for entry in entries {
+            let (told, proven) = match entry {
+                Entry::Watermark(told) => {
+                    self.head.heard = Some(*told);
+                    (told, contradicts(self.head, *told))
+                }
+                Entry::Fence(seen) => (seen, true),
+                Entry::Command(_) | Entry::DriverAppeared => continue,
+            };
+            if proven || (fence.is_some() && told.incarnation >= self.head.incarnation) {
+                let known = fence.unwrap_or(*told);
+                fence = Some(Watermark {
+                    incarnation: told.incarnation.max(known.incarnation),
+                    seq: told.seq.max(known.seq),
+                    agreed_seq: told.agreed_seq.or(known.agreed_seq),
+                });
+            }
+        }
+        fence.filter(|_| fence != self.head.fence)
+    }
+
+    /// From here on nothing is decided, also not by the next process on this file.
+    fn fence(&mut self, fence: Watermark) -> Result<(), WriterStopped> {
+        if self.head.fence.is_none() {
+            tracing::error!(
+                hub_seq = fence.seq,
+                file_seq = self.head.seq,
+                "the hub has events of this region that this file does not have: it is an old copy. No orders are taken; \
+                 restore the newest copy, or stop the node and run: tomato-node incarnation new"
+            );
+        }
+        meta::set_fence(&self.start.store.connection, Some(&fence))
+            .map_err(|error| stopped("writing the fence", &error))?;
+        self.head.fence = Some(fence);
+        self.tell_head();
+        Ok(())
     }
 
     /// One transaction, and what follows its commit.
@@ -120,20 +172,13 @@ impl Loop {
             match entry {
                 Entry::Command(submission) => batch.submission(*submission)?,
                 Entry::Watermark(watermark) if watermark.incarnation == self.head.incarnation => {
-                    if watermark.seq > batch.head_seq {
-                        // Believed, it would let the sweep remove events that the hub never saw.
-                        tracing::error!(
-                            hub = watermark.seq,
-                            file = batch.head_seq,
-                            "the hub has more than this file: it is an old copy"
-                        );
-                    } else if watermark.seq > self.head.watermark_seq {
+                    if watermark.seq > self.head.watermark_seq {
                         self.head.watermark_seq = watermark.seq;
                         meta::set_watermark(connection, i64::try_from(watermark.seq).unwrap_or(i64::MAX))
                             .map_err(|error| stopped("writing the watermark", &error))?;
                     }
                 }
-                Entry::Watermark(_) => {}
+                Entry::Watermark(_) | Entry::Fence(_) => {}
                 Entry::DriverAppeared => batch.city.dispatch_waiting(tick.now),
             }
         }
@@ -209,15 +254,36 @@ impl Loop {
     fn sweep(&mut self) -> Result<(), WriterStopped> {
         let (now, limits) = (self.start.clock.now(), &self.start.limits);
         let connection = &self.start.store.connection;
+        // 0: events are kept for ever.
+        let kept_since = (limits.outbox_ms > 0).then(|| now + DurationMs(-limits.outbox_ms));
         let answers = sweep::answers(connection, now + DurationMs(-limits.idempotency_ms));
         // The newest row of the outbox always stays: it is where the sequence goes on from.
         let upto = self.head.watermark_seq.min(self.head.seq.saturating_sub(1));
-        let events = sweep::events(connection, upto, now + DurationMs(-limits.outbox_ms));
+        let events = kept_since.map_or(Ok(false), |before| sweep::events(connection, upto, before));
         let more = answers
             .and_then(|full| Ok(full | events?))
             .map_err(|error| stopped("sweeping", &error))?;
         self.sweep_at = Instant::now() + if more { SWEEP_AGAIN } else { SWEEP_EVERY };
         Ok(())
+    }
+}
+
+/// Whether the hub has what a file with this head cannot have told it.
+fn contradicts(head: Head, told: Watermark) -> bool {
+    if told.incarnation != head.incarnation {
+        return told.incarnation > head.incarnation;
+    }
+    let apart = told.agreed_seq.is_some_and(|agreed| agreed < told.seq.min(head.seq));
+    told.seq > head.seq || apart
+}
+
+/// Nothing was done, and whoever asked can know it.
+fn refuse(entries: Vec<Entry>) {
+    for entry in entries {
+        if let Entry::Command(submission) = entry {
+            // Whoever asked may have gone.
+            drop(submission.reply.send(Err(Failure::Fenced)));
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Envelope {
     pub region: RegionId,
     /// Rises when a region starts anew from a backup; within one incarnation `seq` has no gap.
     pub incarnation: u32,
-    /// Row of the outbox, and sequence in the region's stream: 1, 2, 3 and so on.
+    /// Row of the outbox, and sequence in the region's stream: 1, 2, 3 and so on from [`crate::sync::first_seq`].
     pub seq: u64,
     /// When the region decided, by its own clock.
     pub at: UnixMs,

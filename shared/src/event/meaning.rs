@@ -51,6 +51,7 @@ impl Event {
             Self::TipFailed { .. } => "order.tip.failed",
             Self::CashDeposited { .. } => "driver.cash.deposited",
             Self::RegionStatusChanged { .. } => "region.status.changed",
+            Self::IncarnationStarted { .. } => "region.incarnation.started",
             Self::RestaurantUpdated { .. } => "restaurant.updated",
         }
     }
@@ -107,6 +108,7 @@ impl Event {
             | Self::TipFailed { .. }
             | Self::CashDeposited { .. }
             | Self::RegionStatusChanged { .. }
+            | Self::IncarnationStarted { .. }
             | Self::RestaurantUpdated { .. } => None,
         }
     }

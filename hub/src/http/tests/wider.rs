@@ -20,6 +20,7 @@ fn api(access: Access) -> Api {
             seq,
         },
         stream_seq: None,
+        follows: None,
         payload: Bytes::from(payload),
     };
     let batch = Batch {

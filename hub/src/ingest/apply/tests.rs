@@ -3,6 +3,7 @@ use serde::Serialize;
 
 use super::*;
 use tomato_shared::event::{Event, OrderRef};
+use tomato_shared::sync::first_seq;
 
 use crate::life::{START, TOTAL_MINOR, Talker, created};
 use crate::projections::analytics::Level;
@@ -30,6 +31,7 @@ fn arrival(region: &str, seq: u64, payload: &[u8]) -> Arrival {
             seq,
         },
         stream_seq: Some(seq),
+        follows: None,
         payload: Bytes::copy_from_slice(payload),
     }
 }
@@ -150,28 +152,116 @@ fn quarantine_is_bounded() {
     conn.execute("DELETE FROM quarantine", []).unwrap();
 }
 
+/// What a restored region says first.
+fn restart(talker: &mut Talker, incarnation: u32, follows_seq: u64) -> Arrival {
+    (talker.incarnation, talker.seq) = (incarnation, first_seq(incarnation) - 1);
+    let started = Event::IncarnationStarted {
+        follows_seq,
+        forgets_to_seq: 21,
+    };
+    let payload = talker.say(None, START, started);
+    arrival("blr", talker.seq, &payload)
+}
+
 #[test]
-fn incarnation_rises_with_the_next_sequence_and_never_falls() {
+fn a_restored_region_goes_on_and_what_it_forgot_is_listed() {
+    let (_dir, mut conn) = store();
+    let blr: RegionId = "blr".parse().unwrap();
+    let mut talker = Talker::new("blr");
+    let first = [talker.order(true, 1), talker.order(true, 1), talker.order(false, 1)].concat();
+    assert_eq!(run(&mut conn, &numbered("blr", &first)).applied, 21);
+    let started = restart(&mut talker, 2, 9);
+    // Two orders go on, told again; a third is new.
+    let again: Vec<Arrival> = first[9..14]
+        .iter()
+        .map(|payload| match event::decode(payload).unwrap() {
+            event::Decoded::Known(old) => talker.say(old.order, old.at, old.event),
+            event::Decoded::Unknown(header) => panic!("{header:?}"),
+        })
+        .map(|payload| (payload, ()))
+        .zip(first_seq(2) + 1..)
+        .map(|((payload, ()), seq)| arrival("blr", seq, &payload))
+        .collect();
+    let early = run(&mut conn, &again);
+    assert_eq!(
+        (early.applied, early.held.len()),
+        (0, 1),
+        "not before it is said what they follow"
+    );
+    let outcome = run(&mut conn, &[vec![started], again].concat());
+    assert_eq!((outcome.applied, outcome.anomalies), (6, 1));
+    let cursor = regions::cursors(&conn).unwrap()[&blr];
+    assert_eq!((cursor.incarnation, cursor.seq), (2, first_seq(2) + 5));
+    let counts = ever(&conn, &blr);
+    assert_eq!(
+        (counts.created, counts.delivered),
+        (2, 2),
+        "the third order is not its past any more"
+    );
+    let forgotten = events::forgotten_orders(&conn).unwrap();
+    let seen: Vec<_> = forgotten.iter().map(|order| (order.events, order.known)).collect();
+    assert_eq!(seen, [(5, true), (7, false)]);
+    // The same as if the projections are made from the events.
+    let before = digest(&conn).unwrap();
+    rebuild::replay(&conn).unwrap();
+    assert_eq!(digest(&conn).unwrap(), before);
+    // The old incarnation is over, its events change nothing.
+    assert_eq!(run(&mut conn, &numbered("blr", &first)).applied, 0);
+    let stale = restart(&mut talker, 1, 0);
+    assert_eq!(run(&mut conn, &[stale]).applied, 0);
+    // And a further one.
+    let third = restart(&mut talker, 3, first_seq(2) + 5);
+    let outcome = run(&mut conn, &[third]);
+    assert_eq!((outcome.applied, outcome.anomalies), (1, 0), "nothing was forgotten");
+}
+
+#[test]
+fn a_new_incarnation_waits_for_what_it_follows() {
     let (_dir, mut conn) = store();
     let mut talker = Talker::new("blr");
-    let mut say = |incarnation, seq: u64| {
-        talker.incarnation = incarnation;
-        talker.seq = seq - 1;
-        let payload = talker.say(None, START, Event::RatingRequested {});
-        arrival("blr", seq, &payload)
+    let first = talker.order(true, 1);
+    run(&mut conn, &numbered("blr", &first)[..3]);
+    let started = restart(&mut talker, 2, 7);
+    let outcome = run(&mut conn, std::slice::from_ref(&started));
+    assert_eq!(outcome.held.values().copied().collect::<Vec<_>>(), [first_seq(2)]);
+    run(&mut conn, &numbered("blr", &first));
+    assert_eq!(run(&mut conn, &[started]).applied, 1);
+    let outcome = run(&mut conn, &[arrival("blr", first_seq(3), b"\x00garbage")]);
+    assert_eq!((outcome.applied, outcome.quarantined), (0, 1));
+}
+
+#[test]
+fn an_event_that_continues_another_past_is_refused() {
+    let (_dir, mut conn) = store();
+    let blr: RegionId = "blr".parse().unwrap();
+    let events = numbered("blr", &Talker::new("blr").order(true, 1));
+    let follows = |nth: usize, before: &Arrival| Arrival {
+        follows: Some(mark(&before.payload)),
+        ..events[nth].clone()
     };
-    assert_eq!(run(&mut conn, &[say(1, 1), say(2, 2)]).applied, 2);
-    let stale = run(&mut conn, &[say(1, 3)]);
-    assert_eq!((stale.applied, stale.quarantined), (0, 1));
-    let again = run(&mut conn, &[say(3, 2)]);
+    run(&mut conn, &events[..3]);
+    let outcome = run(&mut conn, &[follows(3, &events[0])]);
+    assert_eq!((outcome.applied, outcome.quarantined), (0, 1));
+    assert!(outcome.apart.contains(&blr));
+    // In one batch, and from one to the next.
+    let outcome = run(&mut conn, &[follows(3, &events[2]), follows(4, &events[3])]);
+    assert_eq!((outcome.applied, outcome.apart.len()), (2, 0));
+    // The same event again is no news; another under its sequence is.
+    let other = Talker::new("blr").order(false, 9_000);
+    assert_eq!(run(&mut conn, &events[..4]).apart.len(), 0);
+    assert!(run(&mut conn, &numbered("blr", &other)).apart.contains(&blr));
+    let wrong = Talker {
+        incarnation: 2,
+        seq: 5,
+        ..Talker::new("blr")
+    }
+    .order(true, 1);
+    let outcome = run(&mut conn, &[arrival("blr", 6, &wrong[0])]);
     assert_eq!(
-        (again.repeated, again.moved.len()),
-        (1, 0),
-        "no newer incarnation without the next sequence"
+        (outcome.applied, outcome.quarantined),
+        (0, 1),
+        "an incarnation has its own sequences"
     );
-    assert_eq!(run(&mut conn, &[say(2, 3)]).applied, 1);
-    let cursor = regions::cursors(&conn).unwrap()[&"blr".parse().unwrap()];
-    assert_eq!((cursor.incarnation, cursor.seq), (2, 3));
 }
 
 #[test]

@@ -58,6 +58,7 @@ fn only_a_live_region_with_news_and_a_silent_source_is_kicked() {
             version: String::new(),
             active_orders: 0,
             drivers_online: 0,
+            fenced: false,
         };
         let region = Now {
             heard: Some(live::Heard {
@@ -71,6 +72,8 @@ fn only_a_live_region_with_news_and_a_silent_source_is_kicked() {
                 at: UnixMs(0),
             },
             behind_since: ago(behind_s),
+            advanced: None,
+            agreed_seq: None,
             gap: None,
             source: Some(live::Source {
                 silent: silent_s.map(Duration::from_secs),

@@ -50,6 +50,18 @@ CREATE TABLE events (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX events_of_order ON events (order_id, seq) WHERE order_id IS NOT NULL;
 
+-- Events of regions that have since been restored from copies made before them: not part of any total, kept for people.
+CREATE TABLE forgotten (
+    region           TEXT    NOT NULL REFERENCES regions (region),
+    by_incarnation   INTEGER NOT NULL,          -- which went on without them
+    seq              INTEGER NOT NULL,
+    at_ms            INTEGER NOT NULL,
+    type             TEXT    NOT NULL,
+    order_id         BLOB,
+    payload          BLOB    NOT NULL,
+    PRIMARY KEY (region, by_incarnation, seq)
+) STRICT, WITHOUT ROWID;
+
 -- Projection: where each order stands.
 CREATE TABLE orders (
     order_id         BLOB    NOT NULL PRIMARY KEY CHECK (length(order_id) = 16),

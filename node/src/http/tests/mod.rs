@@ -134,6 +134,7 @@ impl Rig {
             loaded,
             incarnation: 1,
             watermark_seq: 0,
+            fence: None,
             policy: policy.clone(),
             limits: config.writer_limits(),
             clock,

@@ -12,7 +12,7 @@ use crate::feed::audience::{self, Name};
 use crate::store::StoreError;
 
 /// Rows of the outbox looked at for one page; a page may end early, and goes on from there.
-pub const WINDOW: u64 = 10_000;
+pub const WINDOW: i64 = 10_000;
 
 /// An event that a viewer hears of.
 #[derive(Debug, Clone)]
@@ -46,10 +46,15 @@ pub fn news(connection: &Connection, viewer: By, after: u64, limit: usize) -> Re
         .map_err(failed())?;
     let oldest = oldest.map_or(1, |seq| u64::try_from(seq).unwrap_or(1));
     let from = after.max(oldest - 1);
+    // Not by arithmetic: between two incarnations sequences are left out.
+    let window = "SELECT max(seq) FROM (SELECT seq FROM outbox WHERE seq > ?1 ORDER BY seq LIMIT ?2)";
+    let window: Option<i64> = prepare(&transaction, window)?
+        .query_row([i64::try_from(from).unwrap_or(i64::MAX), WINDOW], |row| row.get(0))
+        .map_err(failed())?;
+    let upto = window.and_then(|seq| u64::try_from(seq).ok());
     let mut stretch = Stretch {
         news: Vec::new(),
-        // Rows are without gaps, so a window of sequences is a bound of the work.
-        upto: from.saturating_add(WINDOW).min(head.max(after)),
+        upto: upto.unwrap_or(head.max(after)),
         head,
         missed: oldest > after + 1,
     };

@@ -97,8 +97,8 @@ impl Region {
             incarnation: found.incarnation,
             seq: loaded.head_seq,
             watermark_seq: found.watermark_seq,
-            orders_open: 0,
-            orders_waiting: 0,
+            fence: found.fence,
+            ..Head::default()
         });
         let (tasks, tasks_in) = mpsc::channel(10_000);
         let fleet = Arc::new(Fleet::new(DurationMs::from_mins(60)));
@@ -116,6 +116,7 @@ impl Region {
             loaded,
             incarnation: found.incarnation,
             watermark_seq: found.watermark_seq,
+            fence: found.fence,
             policy: Arc::new(setting.policy),
             limits: setting.limits,
             clock,
@@ -232,8 +233,12 @@ pub(crate) fn customer(n: u32) -> By {
     By::Customer(UserId::from_bytes(bytes))
 }
 
-fn burger() -> Command {
+pub(crate) fn order_a_burger() -> Command {
     world::place(order_of(Some(restaurant(1)), &[(BURGER, 1)]))
+}
+
+fn burger() -> Command {
+    order_a_burger()
 }
 
 fn key(n: u32, body: u8) -> IdempotencyKey {

@@ -15,7 +15,7 @@ use crate::engine::model::{By, Proof};
 use crate::engine::tests::world::{self, BURGER, accept, centre, driver, order_of, place, restaurant};
 use crate::fleet::Fix;
 use crate::writer::Context;
-use crate::writer::Failure;
+use crate::writer::{Failure, Head};
 
 #[tokio::test]
 async fn deadline_that_passed_while_the_node_was_down_comes_at_the_start() {
@@ -236,10 +236,15 @@ async fn only_a_believable_watermark_is_kept() {
     let directory = TempDir::new().unwrap();
     let mut region = Region::opened(directory.path(), Setting::default()).await;
     let head = *region.head.borrow();
-    let tell = |incarnation, seq| region.writer.watermark(Watermark { incarnation, seq });
-    tell(head.incarnation + 1, 3);
-    tell(head.incarnation, head.seq + 1);
-    tell(head.incarnation, u64::MAX);
+    let tell = |incarnation, seq| {
+        region.writer.watermark(Watermark {
+            incarnation,
+            seq,
+            agreed_seq: None,
+        });
+    };
+    tell(head.incarnation - 1, 3);
+    tell(head.incarnation - 1, u64::MAX);
     tell(head.incarnation, 5);
     tell(head.incarnation, 4);
     super::within(region.head.wait_for(|head| head.watermark_seq > 0))
@@ -251,5 +256,52 @@ async fn only_a_believable_watermark_is_kept() {
     let region = Region::start(directory.path(), Setting::default());
     region.ok(customer(1), burger()).await;
     assert_eq!(region.head.borrow().watermark_seq, 5);
+    region.close().await;
+}
+
+#[tokio::test]
+async fn a_hub_that_has_more_fences_the_file() {
+    let same = |head: Head| Watermark {
+        incarnation: head.incarnation,
+        seq: head.seq,
+        agreed_seq: None,
+    };
+    let more = |head: Head| Watermark {
+        seq: head.seq + 1,
+        ..same(head)
+    };
+    let later = |head: Head| Watermark {
+        incarnation: head.incarnation + 1,
+        ..same(head)
+    };
+    let apart = |head: Head| Watermark {
+        agreed_seq: Some(head.seq - 1),
+        ..same(head)
+    };
+    for nth in 0..3 {
+        let directory = TempDir::new().unwrap();
+        let mut region = Region::opened(directory.path(), Setting::default()).await;
+        let head = *region.head.borrow();
+        region.writer.watermark([more(head), later(head), apart(head)][nth]);
+        super::within(region.head.wait_for(|head| head.fence.is_some()))
+            .await
+            .unwrap();
+        assert_eq!(region.submit(customer(1), burger()).await, Err(Failure::Fenced));
+        assert_eq!(region.head.borrow().seq, head.seq);
+        assert_eq!(region.head.borrow().watermark_seq, 0);
+        region.close().await;
+    }
+    // Compared, and the same.
+    let directory = TempDir::new().unwrap();
+    let mut region = Region::opened(directory.path(), Setting::default()).await;
+    let head = *region.head.borrow();
+    region.writer.watermark(Watermark {
+        agreed_seq: Some(head.seq),
+        ..same(head)
+    });
+    super::within(region.head.wait_for(|head| head.watermark_seq > 0))
+        .await
+        .unwrap();
+    region.ok(customer(1), burger()).await;
     region.close().await;
 }
