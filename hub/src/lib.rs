@@ -7,6 +7,7 @@
 //! | `registry` | notices changes of the registry while the hub runs |
 //! | `heartbeats`, `live` | what each region says of itself, and how far the hub is with it |
 //! | `ingest` | stream and repair in, one transaction per batch, watermarks out; keeps and kicks the stream's sources |
+//! | `directory` | which region owns which cells: makes the map, tells the regions |
 //! | `projections` | pure folds: event in, changed row out |
 //! | `fold` | reads the rows that events need, folds, writes: for `ingest`, and for [`rebuild`] from the stored events |
 //! | `store` | the SQLite file: schema, statements, connections |
@@ -36,6 +37,7 @@ mod alerts;
 mod changes;
 mod clock;
 pub mod config;
+mod directory;
 pub mod enrol;
 pub mod fault;
 mod fold;
@@ -63,6 +65,7 @@ use futures_util::TryFutureExt;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tomato_shared::directory::Directory;
 use tomato_shared::runtime::jwt::{self, Verifier};
 use tomato_shared::runtime::nats::{Broker, BrokerError, LeafUser, connect};
 use tomato_shared::runtime::serve::{BindError, bind, serve};
@@ -72,6 +75,7 @@ use tomato_shared::subject;
 use alerts::Watch;
 use changes::Changes;
 use config::{HubConfig, StreamConfig};
+use directory::Mapper;
 use fault::Chain;
 use ingest::Applier;
 use ingest::pull::Puller;
@@ -129,6 +133,7 @@ impl Hub {
         let watcher = Watcher::start(watching.clone(), Arc::clone(&live), Arc::clone(&rewind)).await?;
         heartbeats::restore(&writer, &live).await?;
         let registry = watcher.subscribe();
+        let directory = watch::Sender::new(directory::newest(&writer).await?);
         let listener = bind(config.http.listen)?;
         let http_addr = listener.local_addr().unwrap_or(config.http.listen);
         let users = leaf_users(&registry.borrow());
@@ -153,6 +158,7 @@ impl Hub {
             changes,
             registry,
             rewind,
+            directory,
             verifier,
         };
         let mut supervisor = Supervisor::default();
@@ -219,6 +225,7 @@ struct Parts {
     changes: Changes,
     registry: watch::Receiver<Active>,
     rewind: Arc<Notify>,
+    directory: watch::Sender<Arc<Directory>>,
     verifier: Arc<Verifier>,
 }
 
@@ -245,6 +252,15 @@ impl Parts {
         let (client, store, live) = (self.client.clone(), self.writer.clone(), Arc::clone(&self.live));
         let heartbeats = heartbeats::run(client, store, live, stop.clone());
         supervisor.spawn("heartbeats", heartbeats.map_err(Chain));
+        let mapper = Mapper {
+            client: self.client.clone(),
+            writer: self.writer.clone(),
+            live: Arc::clone(&self.live),
+            registry: self.registry.clone(),
+            replicas: usize::from(self.stream.replicas),
+            directory: self.directory.clone(),
+        };
+        supervisor.spawn("directory", mapper.run(stop.clone()).map_err(Chain));
         let admit = admit(Arc::clone(&self.broker), self.registry.clone(), stop.clone());
         supervisor.spawn("broker users", admit);
     }
@@ -273,6 +289,7 @@ impl Parts {
             page: Arc::new(self.config.page),
             live: self.live,
             changes: self.changes,
+            directory: self.directory.subscribe(),
             registry: self.registry,
             verifier: self.verifier,
             broker: Some(self.client),

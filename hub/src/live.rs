@@ -182,6 +182,7 @@ mod tests {
                 active_orders: 0,
                 drivers_online: 0,
                 fenced: false,
+                directory: Default::default(),
             },
             received_at: UnixMs(0),
             received: Some(at),

@@ -18,7 +18,7 @@
 //! | [`tasks`] [`payments`] | calls to the outside that were committed, repeated until they are answered |
 //! | [`reconcile`] | provider, books and orders compared |
 //! | [`relay`] | outbox to JetStream, row id == stream sequence |
-//! | [`region`] | heartbeat, watermark, repair |
+//! | [`region`] | heartbeat, watermark, repair; whose which cell is |
 //! | [`backup`] | a checked copy of the region's file, beside the running node |
 //! | [`incarnation`] | lets a region go on from a restored copy of its file |
 //! | [`metrics`] [`admin`] | every number told to Prometheus; the port for whoever runs the node |

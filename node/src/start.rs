@@ -26,6 +26,7 @@ use crate::fleet::Fleet;
 use crate::http::{self, App};
 use crate::metrics::Metrics;
 use crate::payments::{Provider, ProviderError};
+use crate::region::directory::{Locator, Mirror};
 use crate::region::link::Link;
 use crate::relay::Relay;
 use crate::steps;
@@ -178,7 +179,9 @@ impl Node {
         let head = inlets.head.clone();
         core.call_outside(&mut supervisor, provider.clone(), (inlets.tasks, head));
         let url = &config.region.public_url;
-        let (published, client) = core.tie_to_hub(&mut supervisor, &broker, url, &inlets.head).await?;
+        let locator = Locator::new(core.policy.clone(), url, inlets.catalogue.clone());
+        let ties = (url.as_str(), &locator);
+        let (published, client) = core.tie_to_hub(&mut supervisor, &broker, ties, &inlets.head).await?;
         let clock = core.clock;
         let keys = jwt::refresh(
             config.auth,
@@ -202,6 +205,7 @@ impl Node {
             path: core.path,
             http: config.http.clone(),
             public_url: config.region.public_url,
+            locator,
             broker: Some(client),
             metrics: core.metrics,
             tracer: core.tracer,
@@ -297,7 +301,7 @@ impl Core {
         &self,
         supervisor: &mut Supervisor,
         broker: &Broker,
-        public_url: &str,
+        (public_url, locator): (&str, &Locator),
         head: &watch::Receiver<writer::Head>,
     ) -> Result<(Arc<AtomicU64>, async_nats::Client), BrokerError> {
         let name = format!("tomato-node {}", self.region);
@@ -323,8 +327,15 @@ impl Core {
             writer: self.writer.clone(),
             fleet: self.fleet.clone(),
             clock: self.clock,
+            locator: locator.clone(),
         };
         supervisor.spawn("link", link.run(supervisor.stop_signal()));
+        let mirror = Mirror {
+            client: client.clone(),
+            writer: self.writer.clone(),
+            locator: locator.clone(),
+        };
+        supervisor.spawn("directory", mirror.run(supervisor.stop_signal()));
         Ok((published, client))
     }
 }

@@ -1,13 +1,16 @@
 //! Places and H3 cells. A region owns cells; a place belongs to the region that owns its cell.
 
+mod set;
+
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use h3o::{CellIndex, Resolution};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use set::CellSet;
 
 /// Resolution at which regions own cells: hexagons of about 5 km2.
 pub const REGION_RESOLUTION: Resolution = Resolution::Seven;
@@ -126,6 +129,12 @@ impl Cell {
         i64::try_from(u64::from(self.0)).unwrap_or(i64::MAX)
     }
 
+    /// This cell and those that it lies in, finest first.
+    pub fn ancestry(self) -> impl Iterator<Item = Cell> {
+        let coarser = |cell: &Cell| Some(Cell(cell.0.parent(cell.0.resolution().pred()?)?));
+        std::iter::successors(Some(self), coarser)
+    }
+
     /// The cell of a stored number; `None` when it is not an H3 cell.
     pub fn from_i64(stored: i64) -> Option<Self> {
         CellIndex::try_from(u64::try_from(stored).ok()?).ok().map(Self)
@@ -183,58 +192,6 @@ impl JsonSchema for Cell {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": "string", "description": "An H3 cell.", "pattern": "^[0-9a-f]{15}$"})
-    }
-}
-
-/// The cells that a region owns, compacted or not: a place belongs if its cell or any parent of it is in the set.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct CellSet(BTreeSet<Cell>);
-
-impl CellSet {
-    /// A set of cells of resolution 0 to [`REGION_RESOLUTION`].
-    pub fn new(cells: impl IntoIterator<Item = Cell>) -> Self {
-        Self(cells.into_iter().collect())
-    }
-
-    /// All cells within `rings` steps of the cell around `centre`, at [`REGION_RESOLUTION`].
-    pub fn disk(centre: LatLng, rings: u32) -> Self {
-        Self(
-            centre
-                .cell(REGION_RESOLUTION)
-                .0
-                .grid_disk::<Vec<_>>(rings)
-                .into_iter()
-                .map(Cell)
-                .collect(),
-        )
-    }
-
-    /// Whether the place lies in one of the cells.
-    pub fn contains(&self, place: &LatLng) -> bool {
-        let mut cell = Some(place.cell(REGION_RESOLUTION).0);
-        while let Some(current) = cell {
-            if self.0.contains(&Cell(current)) {
-                return true;
-            }
-            cell = current.resolution().pred().and_then(|coarser| current.parent(coarser));
-        }
-        false
-    }
-
-    /// The cells in ascending order.
-    pub fn iter(&self) -> impl Iterator<Item = Cell> + '_ {
-        self.0.iter().copied()
-    }
-
-    /// How many cells are in the set.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether the set is empty.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
 
@@ -325,17 +282,6 @@ mod tests {
         let there = bengaluru().offset_m(3_000.0, -4_000.0);
         assert!((bengaluru().distance_m(&there) - 5_000.0).abs() < 15.0);
         assert!(bengaluru().distance_m(&bengaluru()) < 1e-6);
-    }
-
-    #[test]
-    fn a_set_knows_places_by_leaf_and_by_parent() {
-        let disk = CellSet::disk(bengaluru(), 3);
-        assert_eq!(disk.len(), 37);
-        assert!(disk.contains(&bengaluru()));
-        assert!(!disk.contains(&bengaluru().offset_m(40_000.0, 0.0)));
-        // By parent of the leaf, not by the coarse cell around the place: H3 cells do not nest exactly.
-        let parent = bengaluru().cell(REGION_RESOLUTION).0.parent(Resolution::Four).unwrap();
-        assert!(CellSet::new([Cell(parent)]).contains(&bengaluru()));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`id`] | typed ids: a prefix and a UUIDv7 outside, 16 bytes inside |
 //! | [`cell`] | places on the earth, H3 cells, the set of cells a region owns, region names |
+//! | [`directory`] | which region owns which cells, version by version |
 //! | [`money`] | integer minor units, ISO 4217 currencies, rates in basis points |
 //! | [`time`] | milliseconds since 1970: RFC 3339 outside, an integer inside |
 //! | [`order`] | the states of an order and of its delivery, and the only table of legal transitions |
@@ -22,6 +23,7 @@
 #![warn(missing_docs)]
 
 pub mod cell;
+pub mod directory;
 pub mod event;
 pub mod id;
 pub mod money;

@@ -60,6 +60,8 @@ rejections! {
     IdempotencyKeyReused "idempotency_key_reused" 422 Never "This Idempotency-Key was used for a request with another body; use a new key.";
     /// No region of this node owns the place.
     OutOfArea "out_of_area" 422 Never "The place is outside the area that this region serves; ask /v1/locate who serves it.";
+    /// The place belongs to another region.
+    OtherRegion "other_region" 421 Never "The place belongs to another region; order there.";
     /// The restaurant does not deliver there.
     TooFarFromRestaurant "too_far_from_restaurant" 422 Never "The restaurant does not deliver that far.";
     /// The restaurant is closed or paused.

@@ -15,6 +15,8 @@ pub const HUB_CONSUMER: &str = "ingest";
 pub const HUB_DOMAIN: &str = "hub";
 /// Bucket that says which region owns which cells.
 pub const DIRECTORY_BUCKET: &str = "directory";
+/// Key of the newest map in [`DIRECTORY_BUCKET`]: a [`crate::directory::Map`].
+pub const MAP_KEY: &str = "map";
 /// Inbox prefix of the hub's process.
 pub const HUB_INBOX: &str = "_INBOX.hub";
 /// Header with the W3C trace context.
@@ -89,6 +91,11 @@ pub fn control(region: &RegionId) -> String {
 /// Everything that the hub tells all regions.
 pub fn control_all() -> String {
     format!("{PREFIX}.ctl.all.>")
+}
+
+/// The hub says which version of the map is the newest, [`crate::sync::Newest`]; the map itself is in the bucket.
+pub fn newest() -> String {
+    format!("{PREFIX}.ctl.all.newest")
 }
 
 /// Where the hub's server delivers the directory's mirror to a region.

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::cell::CellSet;
 use crate::time::UnixMs;
 
 /// Sent by a node every two seconds of real time on [`crate::subject::heartbeat`].
@@ -34,6 +35,29 @@ pub struct Heartbeat {
     /// The node's file is older than what the hub has of it; it takes no orders until a person has decided.
     #[serde(default)]
     pub fenced: bool,
+    /// What the region has of the directory.
+    #[serde(default)]
+    pub directory: Territory,
+}
+
+/// How a region stands to the directory, as far as its own file says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Territory {
+    /// Version of its map; 0 where it has none.
+    #[serde(default)]
+    pub map_version: u64,
+    /// What it says is its own: its cells on its map, and those of its configuration that are nobody's there.
+    #[serde(default)]
+    pub cells: CellSet,
+}
+
+/// Sent by the hub on [`crate::subject::newest`] after a change, and again every few seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Newest {
+    /// The newest version of the map.
+    pub map_version: u64,
+    /// The hub's clock.
+    pub at: UnixMs,
 }
 
 /// Sent by the hub on [`crate::subject::watermark`] after it has committed events of a region, and again every few seconds.

@@ -11,6 +11,7 @@
 //! | [`money_provider`] | the provider away, late, unknown; Razorpay; `reconcile` |
 //! | [`once`] | one Idempotency-Key, one order, the same bytes, also after a kill |
 //! | [`order`] | an order from the menu to the rating, one story a promise |
+//! | [`directory`] | who owns which cells, asked everywhere, with and without the hub |
 //! | [`hub_page`] | the hub in a browser: its numbers, its looks, no foreign request |
 //! | [`restore`] | an old copy of a region's file: fenced, and on under a new incarnation |
 //! | [`telemetry`] | one trace from the request to the stream, and nobody's address in the log |
@@ -19,6 +20,7 @@
 mod alone;
 mod bad_input;
 mod chaos;
+mod directory;
 mod hub_page;
 mod kills;
 mod money;

@@ -16,6 +16,7 @@
 //! | `GET /v1/alerts`, `POST /v1/alerts/{id}/ack` | what is going wrong, and who has seen it |
 //! | `GET /v1/live` | a WebSocket that says what changed |
 //! | `GET /v1/regions` | what the hub has of each region, and what it lacks |
+//! | `GET /v1/locate?lat=&lng=` or `?cell=` | who serves a place; for anybody |
 //! | `GET /v1/openapi.json` | this API, for programs |
 //! | `GET /ui/` | the page |
 //! | `GET /metrics` | the hub and the fleet, for Prometheus |
@@ -27,6 +28,7 @@ mod auth;
 mod csv;
 mod health;
 mod live;
+mod locate;
 mod map;
 mod me;
 mod metrics;
@@ -48,6 +50,7 @@ use axum::routing::get;
 use http::Uri;
 use serde::Deserialize;
 use tokio::sync::watch;
+use tomato_shared::directory::Directory;
 use tomato_shared::runtime::jwt::Verifier;
 use tomato_shared::runtime::problem::Problem;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -71,6 +74,7 @@ pub(crate) struct App {
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) page: Arc<PageConfig>,
     pub(crate) changes: Changes,
+    pub(crate) directory: watch::Receiver<Arc<Directory>>,
     /// `None` in tests without a broker.
     pub(crate) broker: Option<async_nats::Client>,
 }
@@ -82,6 +86,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/orders", get(orders::list))
         .route("/v1/orders/{id}", get(orders::read))
         .route("/v1/regions", get(regions::list))
+        .route("/v1/locate", get(locate::read))
         .route("/v1/me", get(me::me))
         .route("/v1/anomalies", get(me::anomalies))
         .route("/v1/analytics", get(analytics::read))

@@ -8,7 +8,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 use tomato_shared::runtime::problem::Problem;
 
-use super::{NoQuery, alerts, analytics, bad_query, map, me, money, orders, overview, regions};
+use super::{NoQuery, alerts, analytics, bad_query, locate, map, me, money, orders, overview, regions};
 use crate::config::Access;
 use crate::store::alerts::Alert;
 
@@ -18,6 +18,8 @@ pub(super) struct Operation {
     method: &'static str,
     summary: &'static str,
     access: Access,
+    /// For anybody, without a token.
+    public: bool,
     /// Name and meaning; a name that ends with `*` must be given.
     query: &'static [(&'static str, &'static str)],
     body: Option<Value>,
@@ -34,6 +36,7 @@ impl Operation {
             method: "get",
             summary,
             access: Access::Viewer,
+            public: false,
             query: &[],
             body: None,
             answer,
@@ -80,7 +83,24 @@ const STATEMENT: &[(&str, &str)] = &[
 pub(super) fn operations() -> Vec<Operation> {
     let mut all = reads();
     all.extend(money_operations());
+    all.push(locate());
     all
+}
+
+fn locate() -> Operation {
+    Operation {
+        public: true,
+        query: &[
+            ("lat", "degrees north"),
+            ("lng", "degrees east"),
+            ("cell", "an H3 cell, in place of both"),
+        ],
+        ..Operation::get(
+            "/v1/locate",
+            "Who serves a place; 404 where nobody does.",
+            SchemaGenerator::subschema_for::<locate::Located>,
+        )
+    }
 }
 
 fn reads() -> Vec<Operation> {
@@ -276,9 +296,13 @@ fn written(operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
         content["text/csv"] = json!({"schema": {"type": "string"}});
     }
     let problem = |text: &str| json!({"description": text, "content": {"application/problem+json": {}}});
+    let needed = match operation.public {
+        true => String::from("For anybody."),
+        false => format!("Needs the access of {}.", operation.access.name()),
+    };
     let mut written = json!({
         "summary": operation.summary,
-        "description": format!("Needs the access of {}.", operation.access.name()),
+        "description": needed,
         "parameters": parameters,
         "responses": {
             "2XX": {"description": "As asked.", "content": content},
@@ -287,6 +311,9 @@ fn written(operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
             "403": problem("The caller may not do this."),
         },
     });
+    if operation.public {
+        written["security"] = json!([]);
+    }
     if let Some(body) = &operation.body {
         written["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": body}}});
     }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
-use tomato_shared::cell::RegionId;
+use tomato_shared::cell::{CellSet, RegionId};
+use tomato_shared::directory::Map;
 use tomato_shared::runtime::jwt::{Claims, Role, SigningKey, TrustedIssuer};
 use tomato_shared::subject::Origin;
 use tomato_shared::sync::Heartbeat;
@@ -94,6 +95,7 @@ impl Api {
             verifier: Arc::new(Verifier::new("tomato", vec![issuer], 10)),
             page: Arc::default(),
             changes: Changes::default(),
+            directory: watch::channel(Arc::new(Directory::new(map()))).1,
             broker: None,
         };
         Self {
@@ -149,6 +151,15 @@ impl Api {
     }
 }
 
+/// The cell that blr owns.
+const CELL: &str = "8760145b0ffffff";
+
+fn map() -> Map {
+    let mut map = Map::default();
+    map.grant(&"blr".parse().unwrap(), &CellSet::new([CELL.parse().unwrap()]));
+    map
+}
+
 /// blr is two events ahead of the hub, and the older of them is 3 s old.
 fn hear(live: &Live) {
     let blr: RegionId = "blr".parse().unwrap();
@@ -164,6 +175,7 @@ fn hear(live: &Live) {
         active_orders: 0,
         drivers_online: 2,
         fenced: false,
+        directory: Default::default(),
     };
     let heard = Heard {
         beat,

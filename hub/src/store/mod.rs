@@ -4,6 +4,7 @@
 
 pub(crate) mod alerts;
 pub(crate) mod anomalies;
+pub(crate) mod directory;
 pub(crate) mod events;
 pub(crate) mod ledger;
 pub(crate) mod map;

@@ -160,6 +160,7 @@ async fn beat(client: Client, region: String, state: Arc<State>) {
             active_orders: 0,
             drivers_online: 0,
             fenced: false,
+            directory: Default::default(),
         };
         let body = rmp_serde::to_vec_named(&beat).unwrap();
         client.publish(subject::heartbeat(&region), body.into()).await.ok();

@@ -89,9 +89,8 @@ fn edited(draft: &Draft<'_>, id: RestaurantId, expected_version: Option<u32>) ->
 
 /// Writes a restaurant and its menu as a whole.
 fn put(draft: &mut Draft<'_>, wanted: &PutRestaurant) -> Result<Answer, Refusal> {
-    if !draft.policy.cells.contains(&wanted.restaurant.place) {
-        return Err(Rejection::OutOfArea.into());
-    }
+    let territory = &draft.city.catalogue().territory;
+    territory.check(draft.policy, &wanted.restaurant.place)?;
     let current = draft
         .restaurant(wanted.restaurant.id)
         .map(|row| row.version)

@@ -16,6 +16,7 @@ use super::draft::{Changes, Rated};
 use super::model::{
     Driver, Order, PaymentState, Promotion, Reservation, ReservationKey, ReservationState, Restaurant, Stock,
 };
+use super::territory::Territory;
 use super::timer::TimerKey;
 
 /// What customers choose from. Shared with readers as a snapshot; an edit makes new maps of the same rows.
@@ -27,6 +28,8 @@ pub struct Catalogue {
     pub promotions: BTreeMap<String, Arc<Promotion>>,
     /// Whether the region takes orders.
     pub region: RegionStatus,
+    /// Which cells are the region's, and whose the others are.
+    pub territory: Arc<Territory>,
 }
 
 /// Whether the region takes orders.
@@ -223,6 +226,9 @@ impl City {
         }
         if let Some(region) = &changes.region {
             Arc::make_mut(&mut self.catalogue).region.clone_from(region);
+        }
+        if let Some(territory) = &changes.territory {
+            Arc::make_mut(&mut self.catalogue).territory.clone_from(territory);
         }
         for (key, uses) in &changes.promo_uses {
             let before = match uses {

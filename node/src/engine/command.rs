@@ -1,5 +1,6 @@
 //! Everything that can be asked of a region, and what comes back.
 
+use tomato_shared::directory::Map;
 use tomato_shared::event::{Bearer, PaymentMethod, RefundReason, RejectWhy};
 use tomato_shared::id::{DriverId, ItemId, OfferId, OrderId, PaymentId, RestaurantId};
 use tomato_shared::rejection::Rejection;
@@ -50,6 +51,8 @@ pub enum Command {
     ProviderEvent(Box<ProviderEvent>),
     /// The provider cannot be reached any more, or can be again.
     CardsDown(bool),
+    /// The hub has a new map of who owns which cells.
+    TakeMap(Box<Map>),
     /// A deadline has come.
     TimerDue(TimerKey),
     /// Time to find drivers for the orders that wait.
@@ -222,6 +225,7 @@ impl Command {
             | Self::PutPromotion(_)
             | Self::PauseRegion { .. }
             | Self::CardsDown(_)
+            | Self::TakeMap(_)
             | Self::Dispatch(_) => None,
         }
     }

@@ -16,6 +16,7 @@ use super::command::{ProviderEvent, Refusal};
 use super::model::{By, Driver, Order, Promotion, Reservation, ReservationKey, Restaurant, Shift, Stock};
 use super::policy::Policy;
 use super::task::{Task, TaskKey};
+use super::territory::Territory;
 use super::timer::TimerKey;
 
 /// Every row that a decision writes, and the events that say so. The same value changes memory and disk.
@@ -41,6 +42,8 @@ pub struct Changes {
     pub stars: BTreeMap<Rated, Stars>,
     /// Whether the region takes orders.
     pub region: Option<RegionStatus>,
+    /// Which cells are the region's.
+    pub territory: Option<Arc<Territory>>,
     /// Deadlines set (`Some`) or dropped.
     pub timers: BTreeMap<TimerKey, Option<UnixMs>>,
     /// Calls to be made (`Some`) or done with.

@@ -13,6 +13,7 @@
 //! | [`dispatch`] | which driver is asked |
 //! | [`offer`] [`driver`] [`shift`] | what drivers are asked; pickup, hand-over; signing on and off |
 //! | [`feedback`] | ratings, tips, refunds |
+//! | [`territory`] | which cells are the region's |
 //! | [`deed`] | what of an operator's acts goes into the audit log |
 //! | [`matching`] | the whole plan: which driver fetches which orders, when |
 
@@ -40,6 +41,7 @@ pub mod restaurant;
 pub mod shift;
 pub mod stock;
 pub mod task;
+pub mod territory;
 pub mod timer;
 pub mod view;
 
@@ -110,6 +112,7 @@ fn run(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Refusal> {
         Command::ProviderEvent(event) => provider::heard(draft, event),
         Command::CardsDown(down) => provider::cards_down(draft, *down),
         Command::TimerDue(key) => timer_due(draft, *key),
+        Command::TakeMap(map) => Ok(territory::take_map(draft, map)),
         Command::Dispatch(waiting) => dispatch::nearest(draft, waiting),
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Each of these is one row. They are plain values: a command loads them, decides, and hands new values back.
 
-mod area;
 mod driver;
 mod hours;
 mod payment;
@@ -18,7 +17,6 @@ use tomato_shared::id::{DeliveryId, DriverId, OfferId, OrderId, RestaurantId, Us
 use tomato_shared::order::{DeliveryState, OrderState};
 use tomato_shared::time::UnixMs;
 
-pub use area::holds;
 pub use driver::{Driver, ORDERS_MAX, Shift, Span, Vehicle};
 pub use hours::{Closure, Hours, Minute, Opening, Weekday, next_midnight};
 pub use payment::{ActionKind, Payment, PaymentAction, PaymentGoal, PaymentState, Refund, RefundState, Tip, TipState};

@@ -18,7 +18,7 @@ use tomato_shared::time::{DurationMs, UnixMs};
 use super::city::Catalogue;
 use super::command::{Basket, Refusal};
 use super::menu;
-use super::model::{Promo, Restaurant, holds};
+use super::model::{Promo, Restaurant};
 use super::policy::Policy;
 
 /// The answer to a question for a price.
@@ -130,9 +130,7 @@ pub fn choose<'c>(
         return Err(Refusal::with(Rejection::RegionPaused, catalogue.region.reason.clone()));
     }
     let place = basket.deliver_to.place;
-    if !policy.cells.contains(&place) {
-        return Err(Rejection::OutOfArea.into());
-    }
+    catalogue.territory.check(policy, &place)?;
     if let Some(id) = basket.restaurant_id {
         let restaurant = catalogue.restaurants.get(&id).ok_or(Rejection::NotFound)?;
         takes_orders(restaurant, basket, policy, now)?;
@@ -246,7 +244,7 @@ impl Sums {
     /// What lines and way cost, before anything is taken off.
     pub fn of(restaurant: &Restaurant, lines: &[Line], place: LatLng, policy: &Policy) -> Result<Self, Refusal> {
         let fees = &policy.fees;
-        let zone = fees.zones.iter().find(|zone| holds(&zone.cells, &place));
+        let zone = fees.zones.iter().find(|zone| zone.cells.contains(&place));
         let way = fees
             .delivery_per_km_minor
             .saturating_mul(started_km(restaurant.place.distance_m(&place)));

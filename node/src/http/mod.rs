@@ -8,7 +8,7 @@
 //! | [`auth`] [`idempotency`] [`trace`] | who calls; which call it repeats; which trace it belongs to |
 //! | [`input`] [`shape`] [`query`] [`cursor`] [`error`] | bodies and parameters read strictly; pages; problems |
 //! | [`openapi`] [`asyncapi`] [`docs`] | what the table says, and what is sent unasked, as documents; a page of it |
-//! | [`orders`] [`feedback`] [`quotes`] [`restaurants`] | handlers for customers |
+//! | [`orders`] [`feedback`] [`quotes`] [`restaurants`] [`locate`] | handlers for customers |
 //! | [`kitchen`] [`menus`] [`promotions`] | for restaurants, and those who write them |
 //! | [`drivers`] [`positions`] [`statements`] | for drivers |
 //! | [`desk`] [`operators`] [`health`] | for operators |
@@ -33,6 +33,7 @@ pub mod idempotency;
 pub mod input;
 pub mod kitchen;
 pub mod live;
+pub mod locate;
 pub mod menus;
 pub mod openapi;
 pub mod operators;
@@ -71,6 +72,7 @@ use crate::feed::Feed;
 use crate::fleet::Fleet;
 use crate::metrics::Metrics;
 use crate::payments::Provider;
+use crate::region::directory::Locator;
 use crate::store::StoreError;
 use crate::store::pool::Pool;
 use crate::writer::{Head, Writer};
@@ -106,6 +108,8 @@ pub struct Parts {
     pub http: HttpConfig,
     /// Where apps reach this node.
     pub public_url: String,
+    /// Whose which cell is.
+    pub locator: Locator,
     /// The connection to the region's broker; `None` where there is none to be had.
     pub broker: Option<async_nats::Client>,
     /// What is counted.

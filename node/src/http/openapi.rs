@@ -70,7 +70,7 @@ const CODES: &[(u16, &[&str])] = &[
     ),
     (401, &["token_missing", "token_subject_invalid"]),
     (403, &["wrong_region", "origin_refused"]),
-    (404, &[]),
+    (404, &["nobody_serves"]),
     (405, &["method_not_allowed"]),
     (408, &["request_timeout"]),
     (409, &[]),
@@ -78,6 +78,7 @@ const CODES: &[(u16, &[&str])] = &[
     (413, &["payload_too_large"]),
     (414, &["uri_too_long"]),
     (415, &["unsupported_media_type"]),
+    (421, &[]),
     (422, &[]),
     (426, &["upgrade_required"]),
     (429, &["rate_limited", "too_many_sockets"]),
@@ -93,7 +94,14 @@ fn can_give(route: &Route, status: u16) -> bool {
         400 => !public || body || !route.params.is_empty() || route.path.contains('{'),
         401 | 403 => !public,
         // A webhook of a provider that the region does not have is no path of it.
-        404 => !public || route.path.contains('{') || route.path.starts_with("/v1/webhooks/"),
+        404 => {
+            !public
+                || ["/v1/locate", "/v1/webhooks/", "{"]
+                    .iter()
+                    .any(|part| route.path.contains(part))
+        }
+        // What has gone to another region.
+        421 => body || route.path == "/v1/restaurants/{rst}",
         408 | 413 | 415 => body,
         409 | 412 | 422 => body,
         426 => matches!(route.access, Access::Socket(_)),

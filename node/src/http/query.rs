@@ -41,14 +41,12 @@ macro_rules! params {
 }
 
 params! {
-    /// Degrees north.
-    LAT "lat" required {"type": "number", "minimum": -90, "maximum": 90};
-    /// Degrees east.
-    LNG "lng" required {"type": "number", "minimum": -180, "maximum": 180};
     /// Degrees north; with `lng`.
     NEAR_LAT "lat" optional {"type": "number", "minimum": -90, "maximum": 90};
     /// Degrees east; with `lat`.
     NEAR_LNG "lng" optional {"type": "number", "minimum": -180, "maximum": 180};
+    /// An H3 cell; without `lat` and `lng`.
+    CELL "cell" optional {"type": "string", "pattern": "^[0-9a-f]{15}$"};
     /// Words that the restaurant's name has, or an item's.
     WORDS "q" optional {"type": "string", "minLength": 1, "maxLength": 100};
     /// Only those that take orders now.

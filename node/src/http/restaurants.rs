@@ -3,7 +3,7 @@
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
-use tomato_shared::cell::{Cell, LatLng, REGION_RESOLUTION, RegionId};
+use tomato_shared::cell::LatLng;
 use tomato_shared::id::{ItemId, RestaurantId};
 use tomato_shared::runtime::problem::Problem;
 use tomato_shared::time::UnixMs;
@@ -16,31 +16,6 @@ use super::{cursor, error};
 use crate::engine::model::{Restaurant, Stock};
 use crate::engine::{quote, view};
 use crate::store::reads;
-
-/// Who serves a place.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Located {
-    /// This region, where it serves the place.
-    region: Option<RegionId>,
-    /// Where its apps reach it.
-    public_url: Option<String>,
-    /// The place's cell.
-    cell: Cell,
-    /// Whether this region serves the place.
-    served: bool,
-}
-
-/// Who serves a place. This node knows of itself only.
-pub async fn locate(call: Call) -> Result<Response, Problem> {
-    let place = call.query()?.place()?;
-    let served = call.app.policy.cells.contains(&place);
-    ok(&Located {
-        region: served.then(|| call.app.policy.region.clone()),
-        public_url: served.then(|| call.app.public_url.clone()),
-        cell: place.cell(REGION_RESOLUTION),
-        served,
-    })
-}
 
 /// A restaurant in a list.
 #[derive(Debug, Serialize, JsonSchema)]

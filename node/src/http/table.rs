@@ -28,6 +28,7 @@ use super::feedback::{RatingInput, Receipt, TipInput, Tracking};
 use super::health::{Health, Jwks, Version};
 use super::input::{Input, Page};
 use super::kitchen::{AcceptInput, ChangeInput, RejectInput};
+use super::locate::Located;
 use super::menus::{
     CsvText, HoursInput, ItemStatusInput, KitchenStatusInput, MenuExport, MenuInput, RestaurantInput, SuspensionInput,
 };
@@ -37,15 +38,15 @@ use super::orders::{Cancellation, EventView, List, PlaceInput};
 use super::positions::{FixesInput, LocationInput, Updated};
 use super::promotions::PromotionInput;
 use super::query::{
-    ACCESS_TOKEN, AFTER_SEQ, AFTER_VERSION, CURSOR, FROM, IF_MATCH, LAT, LIMIT, LNG, NEAR_LAT, NEAR_LNG, OPEN, STATE,
-    TO, VERBOSE, WORDS,
+    ACCESS_TOKEN, AFTER_SEQ, AFTER_VERSION, CELL, CURSOR, FROM, IF_MATCH, LIMIT, NEAR_LAT, NEAR_LNG, OPEN, STATE, TO,
+    VERBOSE, WORDS,
 };
 use super::quotes::QuoteInput;
-use super::restaurants::{Located, Nearby};
+use super::restaurants::Nearby;
 use super::statements::{Shifts, StatementView};
 use super::webhooks::{Heard, ProviderMessage};
 use super::{
-    asyncapi, desk, docs, drivers, events, feedback, health, kitchen, live, menus, openapi, operators, orders,
+    asyncapi, desk, docs, drivers, events, feedback, health, kitchen, live, locate, menus, openapi, operators, orders,
     positions, promotions, quotes, restaurants, statements, webhooks,
 };
 use crate::engine::city::RegionStatus;
@@ -295,7 +296,7 @@ pub static ROUTES: &[Route] = &[
     route!(Get "/docs/app.js" P3 ANYBODY, docs::script, "What the page does": [] => 200 Script),
     route!(Get "/docs/style.css" P3 ANYBODY, docs::style, "How the page looks": [] => 200 Style),
     route!(Get "/asyncapi.json" P3 ANYBODY, asyncapi::read, "What is sent on NATS and WebSockets": [] => 200 Document),
-    route!(Get "/v1/locate" P3 ANYBODY, restaurants::locate, "Who serves a place": [LAT, LNG] => 200 Located),
+    route!(Get "/v1/locate" P3 ANYBODY, locate::locate, "Who serves a place": [NEAR_LAT, NEAR_LNG, CELL] => 200 Located),
     route!(Get "/v1/restaurants" P3 ANYBODY, restaurants::list,
         "Restaurants that deliver to a place, nearest first; without a place all of them":
         [NEAR_LAT, NEAR_LNG, WORDS, OPEN, LIMIT, CURSOR] => 200 Page<Nearby>),

@@ -14,6 +14,7 @@ use tomato_shared::subject;
 use tomato_shared::sync::{Heartbeat, RepairReply, RepairRequest, Watermark, begins_incarnation, mark};
 use tomato_shared::time::UnixMs;
 
+use super::directory::Locator;
 use crate::clock::Clock;
 use crate::fleet::Fleet;
 use crate::store::{self, outbox};
@@ -47,12 +48,20 @@ pub struct Link {
     pub fleet: Arc<Fleet>,
     /// Region time.
     pub clock: Clock,
+    /// What the region has of the directory.
+    pub locator: Locator,
 }
 
 /// The broker does not let us listen.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot subscribe at the broker: {0}")]
 pub struct LinkError(String);
+
+impl From<async_nats::SubscribeError> for LinkError {
+    fn from(error: async_nats::SubscribeError) -> Self {
+        Self(error.to_string())
+    }
+}
 
 impl Link {
     /// Runs until told to stop.
@@ -72,10 +81,7 @@ impl Link {
     }
 
     async fn subscribe(&self, subject: String) -> Result<Subscriber, LinkError> {
-        self.client
-            .subscribe(subject)
-            .await
-            .map_err(|error| LinkError(error.to_string()))
+        Ok(self.client.subscribe(subject).await?)
     }
 
     fn watermark(&self, message: &Message) {
@@ -102,6 +108,7 @@ impl Link {
             active_orders: head.orders_open as u64,
             drivers_online: self.fleet.online() as u64,
             fenced: head.fence.is_some(),
+            directory: self.locator.territory(),
         };
         self.send(subject::heartbeat(&self.region), &beat).await;
     }

@@ -1,3 +1,4 @@
 //! The region's ties to the hub. All of them may be cut; the region goes on.
 
+pub mod directory;
 pub mod link;

@@ -14,6 +14,8 @@ use crate::feed::totals::Counts;
 
 /// Key of the region's status in `meta`.
 pub(super) const REGION_STATUS: &str = "region_status";
+/// Key of the newest map in `meta`.
+pub(super) const MAP: &str = "map";
 
 /// Writes what a decision changed of these.
 pub(super) fn put(connection: &Connection, changes: &Changes, at: UnixMs) -> Result<(), WriteError> {
@@ -25,11 +27,17 @@ pub(super) fn put(connection: &Connection, changes: &Changes, at: UnixMs) -> Res
     put_uses(connection, changes)?;
     put_stars(connection, changes)?;
     if let Some(status) = &changes.region {
-        let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2";
-        connection
-            .prepare_cached(sql)?
-            .execute(params![REGION_STATUS, json(status)?])?;
+        put_fact(connection, REGION_STATUS, &json(status)?)?;
     }
+    if let Some(territory) = &changes.territory {
+        put_fact(connection, MAP, &json(territory.directory.map())?)?;
+    }
+    Ok(())
+}
+
+fn put_fact(connection: &Connection, key: &str, value: &str) -> Result<(), WriteError> {
+    let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2";
+    connection.prepare_cached(sql)?.execute(params![key, value])?;
     Ok(())
 }
 

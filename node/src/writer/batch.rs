@@ -238,8 +238,10 @@ impl Batch<'_> {
     fn note(&mut self, changes: &Changes, envelopes: Vec<Envelope>, trace: Option<&str>) {
         self.head_seq += envelopes.len() as u64;
         self.news.drivers.extend(changes.drivers.keys());
-        self.news.catalogue_changed |=
-            !changes.restaurants.is_empty() || !changes.promotions.is_empty() || changes.region.is_some();
+        self.news.catalogue_changed |= !changes.restaurants.is_empty()
+            || !changes.promotions.is_empty()
+            || changes.region.is_some()
+            || changes.territory.is_some();
         for task in changes.tasks.values().flatten() {
             self.news.tasks.push(Task {
                 trace: trace.map(str::to_owned),

@@ -27,6 +27,7 @@ impl Class {
             Command::Restaurant(..)
             | Command::PutPromotion(_)
             | Command::PauseRegion { .. }
+            | Command::TakeMap(_)
             | Command::Driver(_, DriverCommand::Put { .. } | DriverCommand::Plan(_) | DriverCommand::DepositCash(_))
             | Command::Order(_, OrderCommand::Rate { .. }) => Self::Other,
             Command::Order(

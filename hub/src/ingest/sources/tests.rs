@@ -59,6 +59,7 @@ fn only_a_live_region_with_news_and_a_silent_source_is_kicked() {
             active_orders: 0,
             drivers_online: 0,
             fenced: false,
+            directory: Default::default(),
         };
         let region = Now {
             heard: Some(live::Heard {

@@ -66,3 +66,10 @@ CREATE TABLE alerts (
 ) STRICT;
 -- One open alert per rule and region.
 CREATE UNIQUE INDEX alerts_open ON alerts (rule, region) WHERE closed_at_ms IS NULL;
+
+-- Who owns which cells, every version a whole document.
+CREATE TABLE maps (
+    version          INTEGER NOT NULL PRIMARY KEY,
+    made_at_ms       INTEGER NOT NULL,
+    doc              TEXT    NOT NULL
+) STRICT;

@@ -6,7 +6,6 @@ use tomato_shared::cell::{CellSet, LatLng};
 use tomato_shared::id::{ItemId, RestaurantId};
 use tomato_shared::time::UnixMs;
 
-use super::area;
 use super::hours::Hours;
 
 /// A restaurant and its menu: one row, edited as a whole.
@@ -72,7 +71,7 @@ impl Restaurant {
     /// Whether it delivers to a place.
     pub fn delivers_to(&self, place: &LatLng) -> bool {
         self.place.distance_m(place) <= f64::from(self.delivery_radius_m)
-            && (self.delivery_cells.is_empty() || area::holds(&self.delivery_cells, place))
+            && (self.delivery_cells.is_empty() || self.delivery_cells.contains(place))
     }
 
     /// An item of the menu.

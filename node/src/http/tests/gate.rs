@@ -31,7 +31,7 @@ async fn each_principal_spends_their_own_budget() {
     assert!((1..=20).contains(&wait), "{wait}");
     assert_eq!(header(&refused, "ratelimit"), format!("\"customer\";r=0;t={wait}"));
     rig.get("/v1/locate?lat=1&lng=1", &one).await.expect(429);
-    rig.get("/v1/locate?lat=1&lng=1", "").await.expect(200);
+    rig.get("/v1/locate?lat=1&lng=1", "").await.expect(404);
     rig.get("/v1/orders", &other).await.expect(200);
     rig.get("/livez", &one).await.expect(200);
     let fix = json!([{"lat": 1, "lng": 1, "at": rig.clock.now()}]);

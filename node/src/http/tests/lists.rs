@@ -151,11 +151,14 @@ async fn public_facts_need_no_token() {
     let here = format!("lat={}&lng={}", centre().lat(), centre().lng());
     let served = rig.get(&format!("/v1/locate?{here}"), "").await.expect(200).json;
     assert_eq!(
-        (&served["region"], &served["public_url"], &served["served"]),
-        (&json!("blr"), &json!("https://blr.test"), &json!(true))
+        (&served["region"], &served["public_url"], &served["map_version"]),
+        (&json!("blr"), &json!("https://blr.test"), &json!(0))
     );
-    let nowhere = rig.get("/v1/locate?lat=0&lng=0", "").await.expect(200).json;
-    assert_eq!((&nowhere["region"], &nowhere["served"]), (&Value::Null, &json!(false)));
+    let cell = format!("/v1/locate?cell={}", served["cell"].as_str().unwrap());
+    assert_eq!(rig.get(&cell, "").await.expect(200).json, served);
+    let nowhere = rig.get("/v1/locate?lat=0&lng=0", "").await.expect(404);
+    assert_eq!(nowhere.code(), "nobody_serves");
+    rig.get(&format!("{cell}&{here}"), "").await.expect(400);
     let version = rig.get("/version", "").await.expect(200).json;
     assert_eq!(
         (&version["region"], &version["clock_rate"]),

@@ -40,6 +40,7 @@ use crate::feed::Feed;
 use crate::fleet::Fleet;
 use crate::payments::Provider;
 use crate::payments::simulated::Simulated;
+use crate::region::directory::Locator;
 use crate::store::{self, load, reads};
 use crate::writer::{self, Head, Outlets, Start, Writer};
 use data::*;
@@ -113,8 +114,7 @@ impl Rig {
     /// A region with other settings.
     fn with(change: impl FnOnce(&mut Config)) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("region.db");
-        let mut config = config();
+        let (path, mut config) = (directory.path().join("region.db"), config());
         change(&mut config);
         let policy = Arc::new(config.policy(vec![7; 32]).unwrap());
         let file = store::open(&path).unwrap();
@@ -152,6 +152,7 @@ impl Rig {
         let key = SigningKey::load_or_create(&directory.path().join("key.der")).unwrap();
         let supervisor = Supervisor::default();
         let app = App::new(Parts {
+            locator: Locator::new(policy.clone(), "https://blr.test", catalogue_in.clone()),
             writer: writer.clone(),
             catalogue: catalogue_in,
             head: head_in,
