@@ -65,6 +65,7 @@ async fn sample(app: &App) {
     metrics.orders_active.set(head.orders_open);
     metrics.orders_waiting.set(head.orders_waiting);
     metrics.drivers_online.set(app.fleet.online());
+    metrics.drivers_busy.set(app.fleet.busy());
     for (class, depth) in app.writer.depth().into_iter().enumerate() {
         if let Some(gauge) = metrics.writer_depth.get(class) {
             gauge.set(depth);

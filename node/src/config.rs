@@ -150,7 +150,9 @@ mod rules;
 pub use http::{CorsConfig, HttpConfig, Network, NetworkError, RateConfig};
 pub use payments::{PaymentsConfig, ProviderKind, RazorpayConfig, Secret, SecretError, StripeConfig};
 pub use profile::{DEVELOPMENT_ISSUER, Profile};
-pub use rules::{CancellingConfig, DispatchConfig, DriverPayConfig, FeesConfig, OrdersConfig, ZoneConfig};
+pub use rules::{
+    CancellingConfig, DispatchConfig, DispatchPolicyName, DriverPayConfig, FeesConfig, OrdersConfig, ZoneConfig,
+};
 
 impl Config {
     /// The region's file.

@@ -200,6 +200,12 @@ impl Fleet {
         self.lock().drivers.len()
     }
 
+    /// How many of them have something to do.
+    pub fn busy(&self) -> usize {
+        let state = self.lock();
+        state.drivers.values().filter(|entry| entry.duty != Duty::Free).count()
+    }
+
     /// The last position of a signed-on driver, fresh or not.
     pub fn position(&self, driver: DriverId) -> Option<Fix> {
         self.lock().drivers.get(&driver).and_then(|entry| entry.fix)

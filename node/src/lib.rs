@@ -13,6 +13,7 @@
 //! | [`engine`] | PURE: every decision. Knows no clock, no I/O, no SQL |
 //! | [`writer`] | the one thread that writes: batch, transaction, answers after the commit |
 //! | [`store`] | schema, reads and writes of rows; the read pool |
+//! | [`dispatch`] | plans who drives where, outside the writer; what is learned for that |
 //! | [`fleet`] | latest driver positions by H3 cell, in memory |
 //! | [`feed`] | committed events to subscribers |
 //! | [`tasks`] [`payments`] | calls to the outside that were committed, repeated until they are answered |
@@ -37,6 +38,7 @@ pub mod admin;
 pub mod backup;
 pub mod clock;
 pub mod config;
+pub mod dispatch;
 pub mod engine;
 pub mod feed;
 pub mod fleet;

@@ -54,6 +54,8 @@ const PEOPLE_US: &[u64] = &[
 ];
 const BATCH: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
+/// What becomes of an offer.
+const OFFERS: [&str; 4] = ["made", "accepted", "declined", "ran_out"];
 const WRITER_CLASSES: [&str; 3] = ["in_flight", "new", "other"];
 const HTTP_CLASSES: [Class; 5] = [Class::P0, Class::P1, Class::P2, Class::P3, Class::P4];
 const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -122,6 +124,24 @@ metrics! { setting;
         "Orders that no restaurant took on.", Counter::default();
     dispatch_wait: Histogram = "tomato_dispatch_wait_seconds" [] "seconds"
         "From readiness to a driver's yes, in region time.", Histogram::seconds(PEOPLE_US);
+    dispatch_cycle: Histogram = "tomato_dispatch_cycle_seconds" [] "seconds"
+        "What a round of dispatch takes, in real time.", Histogram::seconds(MACHINE_US);
+    dispatch_degraded: Counter = "tomato_dispatch_degraded_total" [] "rounds"
+        "Rounds whose plan could not be improved for lack of time.", Counter::default();
+    dispatch_done: Counter = "tomato_dispatch_intents_done_total" [] "intents"
+        "Planned steps that were carried out.", Counter::default();
+    dispatch_lost: Counter = "tomato_dispatch_intents_lost_total" [] "intents"
+        "Planned steps that came too late: somebody was faster.", Counter::default();
+    router_there: Gauge = "tomato_router_there" [] "0 or 1"
+        "Whether the external router gave travel times when it was last asked; 0 where there is none.", Gauge::default();
+    offers: Family<Counter> = "tomato_offers_total" ["outcome"] "orders"
+        "Orders that drivers were asked to take, and what became of it.",
+        Family::new(OFFERS.map(|outcome| format!("outcome=\"{outcome}\"")), Counter::default);
+    driver_waits: Histogram = "tomato_driver_wait_at_restaurant_seconds" [] "seconds"
+        "From a driver's arrival at the restaurant to the pickup, in region time.", Histogram::seconds(PEOPLE_US);
+    drivers_busy: Gauge = "tomato_drivers_busy" [] "drivers"
+        "Signed-on drivers who are bound to an order or asked to take one; by those signed on it is the utilisation.",
+        Gauge::default();
     drivers_online: Gauge = "tomato_drivers_signed_on" [] "drivers"
         "Drivers who are signed on.", Gauge::default();
     positions_received: Counter = "tomato_positions_received_total" [] "positions"
@@ -257,6 +277,8 @@ impl Metrics {
             self.inventory_failures.one();
         } else if let Event::RestaurantAssignmentFailed { .. } = event {
             self.assignment_failures.one();
+        } else if let Some(offers) = offer_outcome(event).and_then(|nth| self.offers.get(nth)) {
+            offers.one();
         }
     }
 
@@ -270,6 +292,10 @@ impl Metrics {
             if order.deliver_at.is_none() {
                 self.order_total.lasted(at - order.placed_at);
             }
+        } else if let Event::OrderPickedUp { .. } = event
+            && let Some(arrived_at) = order.delivery.arrived_at
+        {
+            self.driver_waits.lasted(at - arrived_at);
         } else if let Event::DriverAssigned { .. } = event
             && order.state == OrderState::ReadyForPickup
             && let Some(ready_at) = order.ready_at
@@ -293,6 +319,19 @@ impl Metrics {
                 gauge.set(found.map_or(0, |(_, count)| usize::try_from(*count).unwrap_or(usize::MAX)));
             }
         }
+    }
+}
+
+/// Place in [`OFFERS`]. Where a region does not ask, its assignments count as accepted.
+fn offer_outcome(event: &Event) -> Option<usize> {
+    if let Event::DriverOffered { .. } = event {
+        Some(0)
+    } else if let Event::DriverAssigned { .. } = event {
+        Some(1)
+    } else if let Event::DriverOfferEnded { declined, .. } = event {
+        Some(if *declined { 2 } else { 3 })
+    } else {
+        None
     }
 }
 

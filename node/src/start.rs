@@ -19,7 +19,9 @@ use tomato_shared::time::{DurationMs, UnixMs};
 use crate::admin;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::policy::Policy;
+use crate::dispatch::board::Board;
+use crate::dispatch::{self, Dispatcher};
+use crate::engine::policy::{DispatchKind, Policy};
 use crate::engine::task::Task;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
@@ -77,6 +79,7 @@ pub struct Node {
 
 /// What the writer tells, from the receiving side.
 struct Inlets {
+    news: mpsc::Receiver<dispatch::News>,
     catalogue: watch::Receiver<Arc<crate::engine::city::Catalogue>>,
     head: watch::Receiver<writer::Head>,
     tasks: mpsc::Receiver<Task>,
@@ -178,6 +181,7 @@ impl Node {
         let provider = Arc::new(Provider::new(&config, core.clock)?);
         let head = inlets.head.clone();
         core.call_outside(&mut supervisor, provider.clone(), (inlets.tasks, head));
+        let board = core.plan_drivers(&mut supervisor, inlets.news, config.dispatch.router_url.clone());
         let url = &config.region.public_url;
         let locator = Locator::new(core.policy.clone(), url, inlets.catalogue.clone());
         let ties = (url.as_str(), &locator);
@@ -208,6 +212,7 @@ impl Node {
             locator,
             broker: Some(client),
             metrics: core.metrics,
+            board,
             tracer: core.tracer,
             stop: supervisor.stop_signal(),
         })?;
@@ -295,6 +300,31 @@ impl Core {
         supervisor.spawn("tasks", tasks.run(pending, supervisor.stop_signal()));
     }
 
+    /// Starts what plans who drives where, if the region does. Returns where the newest plan is shown.
+    fn plan_drivers(
+        &self,
+        supervisor: &mut Supervisor,
+        news: mpsc::Receiver<dispatch::News>,
+        router_url: Option<String>,
+    ) -> Arc<Board> {
+        let board = Arc::new(Board::default());
+        if self.policy.dispatch.kind == DispatchKind::Matching {
+            let dispatcher = Dispatcher {
+                writer: self.writer.clone(),
+                fleet: self.fleet.clone(),
+                clock: self.clock,
+                policy: self.policy.clone(),
+                path: self.path.clone(),
+                router_url,
+                news,
+                board: board.clone(),
+                metrics: self.metrics.clone(),
+            };
+            supervisor.spawn("dispatch", dispatcher.run(supervisor.stop_signal()));
+        }
+        board
+    }
+
     /// Starts what carries events to the hub and hears from it. Returns where the newest published event is told, and the
     /// connection to the broker.
     async fn tie_to_hub(
@@ -366,12 +396,14 @@ fn channels(
     let (catalogue, catalogue_in) = watch::channel(Arc::default());
     let (head, head_in) = watch::channel(head);
     let (tasks, tasks_in) = mpsc::channel(tasks::QUEUE_MAX);
+    let (news, news_in) = mpsc::channel(dispatch::NEWS_MAX);
     let outlets = Outlets {
         feed: feed.clone(),
         fleet: fleet.clone(),
         catalogue,
         head,
         tasks,
+        news,
         metrics: metrics.clone(),
         tracer: tracer.clone(),
     };
@@ -381,6 +413,7 @@ fn channels(
             catalogue: catalogue_in,
             head: head_in,
             tasks: tasks_in,
+            news: news_in,
         },
     )
 }

@@ -124,6 +124,15 @@ impl LatLng {
 pub struct Cell(pub CellIndex);
 
 impl Cell {
+    /// The middle of the cell.
+    pub fn centre(self) -> LatLng {
+        let centre = h3o::LatLng::from(self.0);
+        LatLng {
+            lat: centre.lat(),
+            lng: centre.lng(),
+        }
+    }
+
     /// The index as SQLite stores it. H3 leaves the top bit zero, so the number is never negative.
     pub fn to_i64(self) -> i64 {
         i64::try_from(u64::from(self.0)).unwrap_or(i64::MAX)

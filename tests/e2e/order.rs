@@ -11,6 +11,7 @@
 //! | [`driver`] | a driver's day: shift, offers, door, money |
 //! | [`customer`] | giving up, following, rating |
 //! | [`desk`] | what operators do by hand, and the log of it |
+//! | [`planned`] | a region that plans: together, and before it is ready |
 //! | [`field`] | a driver without a network |
 //! | [`crowd`] | a thousand at once for one thing |
 //! | [`holds`] | stock that nobody paid for comes back |
@@ -23,6 +24,7 @@ mod driver;
 mod field;
 mod holds;
 mod kitchen;
+mod planned;
 mod quote;
 mod scene;
 mod scheduled;

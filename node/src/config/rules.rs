@@ -7,7 +7,7 @@ use tomato_shared::runtime::config::Faults;
 use tomato_shared::time::DurationMs;
 
 use super::Config;
-use crate::engine::policy::{Cancelling, DispatchPolicy, DriverPay, Fees, Policy, Zone};
+use crate::engine::policy::{Cancelling, DispatchKind, DispatchPolicy, DriverPay, Fees, Policy, Zone};
 
 /// `[orders]`
 #[derive(Debug, Clone, Deserialize)]
@@ -177,11 +177,34 @@ impl Default for DriverPayConfig {
     }
 }
 
+/// How drivers are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DispatchPolicyName {
+    /// By a plan for the whole region.
+    Matching,
+    /// Once it is ready, the nearest free driver.
+    Nearest,
+}
+
 /// `[dispatch]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DispatchConfig {
-    /// How far from the restaurant a driver may be, in metres. Default 3,000, 100 to 50,000.
+    /// How drivers are found: `matching` plans the whole region every few seconds, ahead of readiness, with several orders on one
+    /// trip; `nearest` asks, once an order is ready, the nearest free driver. Default `nearest`.
+    pub policy: DispatchPolicyName,
+    /// With `matching`, the time between two plans, in milliseconds. Default 5,000, 1,000 to 60,000.
+    pub cycle_ms: i64,
+    /// With `matching`, most orders of one restaurant on one trip. Default 3, 1 to 4.
+    pub bundle_max: usize,
+    /// What a hand-over takes a driver besides the way, at the restaurant and at the door alike, in milliseconds. Default
+    /// 120,000, 0 to 1,800,000.
+    pub handover_ms: i64,
+    /// With `matching`, a table service that speaks as OSRM does, up to the profile, such as
+    /// `http://127.0.0.1:5000/table/v1/driving`. Default none: the straight line and the speeds of finished trips.
+    pub router_url: Option<String>,
+    /// With `nearest`, how far from the restaurant a driver may be, in metres. Default 3,000, 100 to 50,000.
     pub radius_m: u32,
     /// After how long orders without a driver are looked at again, in milliseconds. Default 30,000, 1,000 to 600,000.
     pub retry_ms: i64,
@@ -205,6 +228,11 @@ pub struct DispatchConfig {
 impl Default for DispatchConfig {
     fn default() -> Self {
         Self {
+            policy: DispatchPolicyName::Nearest,
+            cycle_ms: 5_000,
+            bundle_max: 3,
+            handover_ms: 120_000,
+            router_url: None,
             radius_m: 3_000,
             retry_ms: 30_000,
             give_up_after_ms: 3_600_000,
@@ -265,6 +293,14 @@ impl Config {
                 cash_max_minor: self.driver_pay.cash_max_minor,
             },
             dispatch: DispatchPolicy {
+                kind: match dispatch.policy {
+                    DispatchPolicyName::Matching => DispatchKind::Matching,
+                    DispatchPolicyName::Nearest => DispatchKind::Nearest,
+                },
+                cycle: DurationMs(dispatch.cycle_ms),
+                bundle_max: dispatch.bundle_max,
+                handover: DurationMs(dispatch.handover_ms),
+                position_age_max: DurationMs(dispatch.position_age_max_ms),
                 radius_m: f64::from(dispatch.radius_m),
                 retry: DurationMs(dispatch.retry_ms),
                 give_up: DurationMs(dispatch.give_up_after_ms),
@@ -329,6 +365,18 @@ impl Config {
 
     pub(super) fn check_dispatch(&self, faults: &mut Faults) {
         let dispatch = &self.dispatch;
+        if let Some(url) = &dispatch.router_url
+            && !reqwest::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+        {
+            faults.add(
+                "router_url",
+                "is no http or https address",
+                "write it as http://127.0.0.1:5000/table/v1/driving",
+            );
+        }
+        faults.range("cycle_ms", dispatch.cycle_ms, 1_000..=60_000);
+        faults.range("bundle_max", dispatch.bundle_max, 1..=4);
+        faults.range("handover_ms", dispatch.handover_ms, 0..=1_800_000);
         faults.range("radius_m", dispatch.radius_m, 100..=50_000);
         faults.range("retry_ms", dispatch.retry_ms, 1_000..=600_000);
         faults.range("give_up_after_ms", dispatch.give_up_after_ms, 60_000..=86_400_000);

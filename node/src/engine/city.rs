@@ -109,6 +109,11 @@ impl City {
         self.orders.get(&id)
     }
 
+    /// All orders in memory, by id.
+    pub fn orders(&self) -> impl Iterator<Item = &Order> {
+        self.orders.values()
+    }
+
     /// How many orders are in memory.
     pub fn orders_open(&self) -> usize {
         self.orders.len()

@@ -57,6 +57,8 @@ pub enum Command {
     TimerDue(TimerKey),
     /// Time to find drivers for the orders that wait.
     Dispatch(Vec<Waiting>),
+    /// What was planned is to be carried out, as far as it still holds.
+    Round(Round),
 }
 
 /// What can be done with an order.
@@ -226,7 +228,8 @@ impl Command {
             | Self::PauseRegion { .. }
             | Self::CardsDown(_)
             | Self::TakeMap(_)
-            | Self::Dispatch(_) => None,
+            | Self::Dispatch(_)
+            | Self::Round(_) => None,
         }
     }
 }
@@ -353,6 +356,30 @@ pub struct ProviderEvent {
     pub alarm: bool,
     /// The message as it came.
     pub body: String,
+}
+
+/// What a plan comes to now.
+#[derive(Debug, Clone, Default)]
+pub struct Round {
+    /// Who goes where; no order and no driver twice.
+    pub intents: Vec<Intent>,
+    /// Orders that found nobody: who declined them may be asked again.
+    pub left: Vec<OrderId>,
+}
+
+/// A driver is to fetch these orders together.
+#[derive(Debug, Clone)]
+pub struct Intent {
+    /// Who.
+    pub driver_id: DriverId,
+    /// Of the driver's row when it was planned; for another one the intent does not hold.
+    pub driver_version: u32,
+    /// What, in the order of delivery.
+    pub order_ids: Vec<OrderId>,
+    /// They take the place of what the driver was to fetch already; else it is a new trip.
+    pub changed: bool,
+    /// Metres from the driver to the restaurant.
+    pub distance_m: u32,
 }
 
 /// A waiting order and the drivers near its restaurant, nearest first.

@@ -54,7 +54,8 @@ pub fn of(command: &Command) -> Option<Deed> {
         | Command::CardsDown(_)
         | Command::TakeMap(_)
         | Command::TimerDue(_)
-        | Command::Dispatch(_) => None,
+        | Command::Dispatch(_)
+        | Command::Round(_) => None,
     }
 }
 

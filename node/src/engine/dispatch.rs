@@ -47,13 +47,21 @@ fn is_willing(draft: &Draft<'_>, id: OrderId, candidate: &Candidate) -> bool {
 
 /// Free, at work for a while still, and not with too much cash for one more cash order.
 fn can_take(draft: &Draft<'_>, id: OrderId, who: DriverId) -> bool {
+    let free = draft
+        .driver(who)
+        .is_ok_and(|row| row.is_free() && !row.shift_is_over(draft.now));
+    free && has_room_for_cash(draft, id, who)
+}
+
+/// Whether the order, where it is paid in cash, leaves the driver with no more than the limit.
+pub(super) fn has_room_for_cash(draft: &Draft<'_>, id: OrderId, who: DriverId) -> bool {
     let (Ok(row), Ok(order)) = (draft.driver(who), draft.order(id)) else {
         return false;
     };
     let cash_max_minor = draft.policy.driver_pay.cash_max_minor;
     let cash = order.payment.method == PaymentMethod::Cash && cash_max_minor > 0;
     let too_much = cash && row.cash_minor.saturating_add(order.price.total_minor) > cash_max_minor;
-    row.is_free() && !row.shift_is_over(draft.now) && !too_much
+    !too_much
 }
 
 #[expect(

@@ -14,7 +14,7 @@ use tomato_shared::time::UnixMs;
 use super::city::{City, RegionStatus, Stars};
 use super::command::{ProviderEvent, Refusal};
 use super::model::{By, Driver, Order, Promotion, Reservation, ReservationKey, Restaurant, Shift, Stock};
-use super::policy::Policy;
+use super::policy::{DispatchKind, Policy};
 use super::task::{Task, TaskKey};
 use super::territory::Territory;
 use super::timer::TimerKey;
@@ -244,8 +244,10 @@ impl<'a> Draft<'a> {
         self.changes.timers.insert(key, None);
     }
 
-    /// Asks for a dispatch round, now.
+    /// Asks for a dispatch round, now; where the region plans, the next round comes by itself.
     pub fn dispatch_now(&mut self) {
-        self.changes.dispatch_at = Some(Some(self.now));
+        if self.policy.dispatch.kind == DispatchKind::Nearest {
+            self.changes.dispatch_at = Some(Some(self.now));
+        }
     }
 }

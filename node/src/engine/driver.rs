@@ -7,7 +7,7 @@ use tomato_shared::rejection::Rejection;
 
 use super::command::{Answer, Refusal};
 use super::draft::Draft;
-use super::model::{By, Proof};
+use super::model::{By, Driver, Proof};
 use super::timer::TimerKey;
 use super::{books, change, offer, order, order_answer, payment, quote, shift, visible};
 
@@ -25,16 +25,31 @@ pub(super) fn search_ended(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Ref
     Ok(())
 }
 
-/// Binds a driver to orders that are fetched together, after what the driver is bound to already.
+/// Binds a driver to orders that are fetched together, after what the driver is bound to already. Where something is still to
+/// be fetched they belong to that trip: nobody is asked for another one before that.
 pub(super) fn assign_trip(draft: &mut Draft<'_>, ids: &[OrderId], driver_id: DriverId) -> Result<(), Refusal> {
+    let joins = !ahead(draft, draft.driver(driver_id)?).is_empty();
     let row = draft.driver_mut(driver_id)?;
-    row.trip += 1;
+    row.trip += u32::from(!joins);
     let trip = row.trip;
     ids.iter().try_for_each(|id| bind(draft, *id, driver_id, trip))
 }
 
+/// What the driver is bound to and has not fetched.
+pub(super) fn ahead(draft: &Draft<'_>, row: &Driver) -> Vec<OrderId> {
+    let is_ahead = |id: &&OrderId| {
+        draft.order(**id).is_ok_and(|order| {
+            matches!(
+                order.delivery.state,
+                DeliveryState::Assigned | DeliveryState::AtRestaurant
+            )
+        })
+    };
+    row.delivering.iter().filter(is_ahead).copied().collect()
+}
+
 /// Binds a driver to an order, as the last of a trip.
-fn bind(draft: &mut Draft<'_>, id: OrderId, driver_id: DriverId, trip: u32) -> Result<(), Refusal> {
+pub(super) fn bind(draft: &mut Draft<'_>, id: OrderId, driver_id: DriverId, trip: u32) -> Result<(), Refusal> {
     let now = draft.now;
     draft.driver_mut(driver_id)?.delivering.push(id);
     let order = draft.order_mut(id)?;
@@ -107,14 +122,16 @@ fn unbind(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
     delivery.state = DeliveryState::Searching;
     delivery.driver_id = None;
     delivery.assigned_at = None;
+    delivery.arrived_at = None;
     delivery.note_declined(driver_id);
     draft.tell(id, Event::DriverUnassigned { driver_id })?;
     free(draft, id, driver_id)
 }
 
-/// Looks for a driver, if it is time for that.
-fn search_on(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
-    if draft.order(id)?.state == OrderState::ReadyForPickup {
+/// Looks for a driver, if it is time for that and none is bound.
+pub(super) fn search_on(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
+    let order = draft.order(id)?;
+    if order.state == OrderState::ReadyForPickup && !order.delivery.state.has_driver() {
         draft.set_timer(TimerKey::SearchEnds(id), draft.now + draft.policy.dispatch.give_up);
         draft.dispatch_now();
     }
@@ -136,7 +153,10 @@ pub(super) fn arrive(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, Refus
         | DeliveryState::Failed
         | DeliveryState::Cancelled => return Err(Rejection::WrongState.into()),
     }
-    draft.order_mut(id)?.delivery.state = DeliveryState::AtRestaurant;
+    let now = draft.now;
+    let delivery = &mut draft.order_mut(id)?.delivery;
+    delivery.state = DeliveryState::AtRestaurant;
+    delivery.arrived_at = Some(now);
     draft.tell(id, Event::DriverArrived { driver_id })?;
     order_answer(draft, 200, id)
 }
@@ -148,6 +168,10 @@ pub(super) fn pick_up(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, Refu
         return order_answer(draft, 200, id);
     }
     draft.tell(id, Event::OrderPickedUp { driver_id })?;
+    // Who leaves with the food has not taken what they were asked to fetch with it.
+    if let Some(&asked) = draft.driver(driver_id)?.offered.first() {
+        offer::end(draft, asked, false)?;
+    }
     let now = draft.now;
     let order = draft.order(id)?;
     let way_m = order.restaurant_place.distance_m(&order.deliver_to.place);
@@ -292,6 +316,7 @@ pub(super) fn give_back(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, Re
     order.delivery.state = DeliveryState::Searching;
     order.delivery.driver_id = None;
     order.delivery.assigned_at = None;
+    order.delivery.arrived_at = None;
     if !order.delivery.excluded.contains(&driver_id) {
         order.delivery.excluded.push(driver_id);
     }

@@ -10,12 +10,12 @@
 //! | [`payment`] [`provider`] [`books`] | what to ask the provider next; what it says unasked; what moves in the accounts |
 //! | [`restaurant`] [`change`] | acceptance, take-over by the next, delays, swaps |
 //! | [`catalogue`] | menus, hours, pauses |
-//! | [`dispatch`] | which driver is asked |
+//! | [`dispatch`] [`round`] | which driver is asked: the nearest, or by a plan |
 //! | [`offer`] [`driver`] [`shift`] | what drivers are asked; pickup, hand-over; signing on and off |
 //! | [`feedback`] | ratings, tips, refunds |
 //! | [`territory`] | which cells are the region's |
 //! | [`deed`] | what of an operator's acts goes into the audit log |
-//! | [`matching`] | the whole plan: which driver fetches which orders, when |
+//! | [`matching`] [`snapshot`] | the whole plan: which driver fetches which orders, when; what it is made from |
 
 pub mod books;
 pub mod catalogue;
@@ -38,7 +38,9 @@ pub mod promotion;
 pub mod provider;
 pub mod quote;
 pub mod restaurant;
+pub mod round;
 pub mod shift;
+pub mod snapshot;
 pub mod stock;
 pub mod task;
 pub mod territory;
@@ -114,6 +116,7 @@ fn run(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Refusal> {
         Command::TimerDue(key) => timer_due(draft, *key),
         Command::TakeMap(map) => Ok(territory::take_map(draft, map)),
         Command::Dispatch(waiting) => dispatch::nearest(draft, waiting),
+        Command::Round(planned) => round::carry_out(draft, planned),
     }
 }
 

@@ -110,6 +110,9 @@ pub struct Order {
     /// When the restaurant expects to be ready; from readiness on, when it was.
     #[serde(default)]
     pub ready_at: Option<UnixMs>,
+    /// When the restaurant said last that it would be ready.
+    #[serde(default)]
+    pub promised_at: Option<UnixMs>,
     /// When the customer can expect it.
     pub estimated_delivery_at: UnixMs,
     /// When it became final.
@@ -200,6 +203,9 @@ pub struct Delivery {
     /// When a driver accepted.
     #[serde(default)]
     pub assigned_at: Option<UnixMs>,
+    /// When the driver was at the restaurant.
+    #[serde(default)]
+    pub arrived_at: Option<UnixMs>,
     /// When the driver took it along.
     #[serde(default)]
     pub picked_up_at: Option<UnixMs>,
@@ -230,6 +236,7 @@ impl Delivery {
             declined: Vec::new(),
             cancellations: 0,
             assigned_at: None,
+            arrived_at: None,
             picked_up_at: None,
             proof: None,
             pin_tries: 0,

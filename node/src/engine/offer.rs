@@ -28,7 +28,9 @@ pub(super) fn make(
         distance_m,
         expires_at,
     };
-    draft.driver_mut(driver_id)?.offered = ids.to_vec();
+    let row = draft.driver_mut(driver_id)?;
+    row.note_asked();
+    row.offered = ids.to_vec();
     for &id in ids {
         let delivery = &mut draft.order_mut(id)?.delivery;
         delivery.state = DeliveryState::Offered;
@@ -48,7 +50,8 @@ pub(super) fn make(
 /// The driver takes the offer, all of it: exactly one wins, and only while it is open. Answers with its first order.
 pub(super) fn accept(draft: &mut Draft<'_>, offer_id: OfferId) -> Result<Answer, Refusal> {
     let (driver_id, id) = own(draft, offer_id)?;
-    let ids = std::mem::take(&mut draft.driver_mut(driver_id)?.offered);
+    let row = draft.driver_mut(driver_id)?;
+    let ids = std::mem::take(&mut row.offered);
     for id in &ids {
         draft.order_mut(*id)?.delivery.offer = None;
         draft.clear_timer(TimerKey::OfferExpiry(*id));
@@ -59,18 +62,19 @@ pub(super) fn accept(draft: &mut Draft<'_>, offer_id: OfferId) -> Result<Answer,
 
 /// The driver refuses; the next is looked for at once.
 pub(super) fn decline(draft: &mut Draft<'_>, offer_id: OfferId) -> Result<Answer, Refusal> {
-    let (_, id) = own(draft, offer_id)?;
+    let (driver_id, id) = own(draft, offer_id)?;
+    draft.driver_mut(driver_id)?.refused += 1;
     end(draft, id, true)?;
     order_answer(draft, 200, id)
 }
 
 /// The driver did not answer in time.
 pub(super) fn expired(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
-    if draft.order(id)?.delivery.offer.is_some() {
-        end(draft, id, false)
-    } else {
-        Ok(())
-    }
+    let Some(open) = draft.order(id)?.delivery.offer else {
+        return Ok(());
+    };
+    draft.driver_mut(open.driver_id)?.refused += 1;
+    end(draft, id, false)
 }
 
 /// The driver and the first order of an open offer to the caller.

@@ -168,6 +168,7 @@ fn new_order(
         confirmed_at: None,
         accept_by: None,
         ready_at: None,
+        promised_at: None,
         estimated_delivery_at: deal.deliver_at.unwrap_or(soonest),
         ended_at: None,
         cancel_reason: None,

@@ -115,9 +115,28 @@ pub struct DriverPay {
     pub cash_max_minor: i64,
 }
 
+/// Which driver fetches which order, when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DispatchKind {
+    /// Once it is ready, the nearest free driver.
+    Nearest,
+    /// By a plan for the whole region, made anew every few seconds.
+    Matching,
+}
+
 /// How drivers are found.
 #[derive(Debug, Clone)]
 pub struct DispatchPolicy {
+    /// By which policy.
+    pub kind: DispatchKind,
+    /// Time between the rounds of a plan.
+    pub cycle: DurationMs,
+    /// Most orders that a plan has fetched together.
+    pub bundle_max: usize,
+    /// What a driver needs for a hand-over besides the way, at the restaurant and at the door alike.
+    pub handover: DurationMs,
+    /// How old the position of a driver with nothing to do may be.
+    pub position_age_max: DurationMs,
     /// How far from the restaurant a driver may be, in metres.
     pub radius_m: f64,
     /// After how long waiting orders are looked at again.

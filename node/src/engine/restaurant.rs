@@ -98,6 +98,7 @@ fn promise(draft: &mut Draft<'_>, id: OrderId, ready_at: UnixMs) -> Result<(), R
     let estimated_delivery_at = ready_at + quote::way(way_m, draft.policy);
     let order = draft.order_mut(id)?;
     order.ready_at = Some(ready_at);
+    order.promised_at = Some(ready_at);
     order.estimated_delivery_at = estimated_delivery_at;
     draft.set_timer(TimerKey::Overdue(id), overdue_at);
     Ok(())
@@ -198,7 +199,7 @@ pub(super) fn mark_ready(draft: &mut Draft<'_>, id: OrderId) -> Result<Answer, R
     let now = draft.now;
     let order = draft.order_mut(id)?;
     order.ready_at = Some(now);
-    let searching = order.delivery.state == DeliveryState::Searching;
+    let searching = !order.delivery.state.has_driver();
     draft.set_timer(TimerKey::Overdue(id), now + draft.policy.overdue_after);
     if searching {
         draft.set_timer(TimerKey::SearchEnds(id), now + draft.policy.dispatch.give_up);

@@ -50,6 +50,8 @@ fn put(draft: &mut Draft<'_>, id: DriverId, name: &str, phone: &str) -> Result<A
             offered: Vec::new(),
             delivering: Vec::new(),
             trip: 0,
+            asked: 0,
+            refused: 0,
         };
         draft.changes.drivers.insert(id, fresh);
     }

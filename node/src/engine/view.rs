@@ -36,6 +36,13 @@ pub enum Reply {
     Promotion(Box<Promotion>),
     /// Whether the region takes orders.
     Region(RegionStatus),
+    /// How much of a dispatch round still held.
+    Round {
+        /// Intents carried out.
+        done: usize,
+        /// Intents that lost a race.
+        lost: usize,
+    },
     /// Nothing to tell.
     Done {},
 }

@@ -17,6 +17,7 @@ use super::kitchen::LineInput;
 use super::orders::show;
 use super::quotes::LINES_MAX;
 use super::{cursor, error};
+use crate::dispatch::board::{HintView, PlanView, RoundView};
 use crate::engine::command::{Command, OrderCommand, RefundAmount};
 use crate::engine::view::{self, DriverView, OrderView};
 use crate::fleet::Near;
@@ -99,7 +100,10 @@ pub async fn refund(call: Call, input: RefundInput) -> Result<Response, Problem>
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Board {
     now: UnixMs,
-    /// Orders that are ready and have no driver, at most 200.
+    /// The newest plan; absent where the region asks the nearest driver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    round: Option<RoundView>,
+    /// Orders that are ready, or are being cooked where the region plans, and have no driver; at most 200.
     waiting: Vec<WaitingView>,
     /// Drivers who are signed on, at most 2,000.
     drivers: Vec<DriverOnBoard>,
@@ -111,6 +115,9 @@ pub struct WaitingView {
     order: OrderView,
     /// For so long, in milliseconds.
     waiting_ms: i64,
+    /// What is planned for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<PlanView>,
     /// The nearest free drivers.
     nearest: Vec<NearestView>,
 }
@@ -129,14 +136,20 @@ pub struct DriverOnBoard {
     driver: DriverView,
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<Position>,
+    /// Where they had better wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<HintView>,
 }
 
 /// The dispatch board.
 pub async fn board(call: Call) -> Result<Response, Problem> {
     let (app, by, now) = (&call.app, call.by()?, call.app.clock.now());
+    let plan = app.board.shown();
+    let mut states = vec![OrderState::ReadyForPickup];
+    states.extend(plan.round.as_ref().map(|_| OrderState::Preparing));
     let query = OrderQuery {
         scope: Scope::All,
-        states: vec![OrderState::ReadyForPickup],
+        states,
         before: None,
         limit: WAITING_MAX,
     };
@@ -157,6 +170,7 @@ pub async fn board(call: Call) -> Result<Response, Problem> {
         WaitingView {
             order: show(row, by),
             waiting_ms: (now - row.order.ready_at.unwrap_or(now)).0.max(0),
+            plan: plan.orders.get(&row.order.id).cloned(),
             nearest: nearest
                 .map(|candidate| NearestView {
                     driver_id: candidate.driver_id,
@@ -168,9 +182,11 @@ pub async fn board(call: Call) -> Result<Response, Problem> {
     let drivers = drivers.iter().map(|driver| DriverOnBoard {
         driver: view::driver(driver),
         position: app.fleet.position(driver.id).map(|fix| Position::of(&fix)),
+        hint: plan.hints.get(&driver.id).cloned(),
     });
     ok(&Board {
         now,
+        round: plan.round.clone(),
         waiting: waiting.collect(),
         drivers: drivers.collect(),
     })

@@ -12,6 +12,7 @@ use super::call::{Call, ok};
 use super::input::{Faults, Input, NAME_MAX, PLAIN, Page, WORD};
 use super::orders::show;
 use super::{cursor, error};
+use crate::dispatch::board::HintView;
 use crate::engine::command::{Command, DriverCommand, OrderCommand};
 use crate::engine::model::{By, Proof, Span, Vehicle};
 use crate::engine::view::{self, DriverView, OrderView, StopView};
@@ -65,6 +66,9 @@ pub struct Me {
     deliveries: Vec<OrderView>,
     /// Where they go next, and then.
     stops: Vec<StopView>,
+    /// With nothing to do: where they had better wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<HintView>,
 }
 
 /// The caller's own state, offers, deliveries and stops, read at one moment.
@@ -84,6 +88,14 @@ pub async fn me(call: Call) -> Result<Response, Problem> {
         offers: asked.iter().map(|row| show(row, by)).collect(),
         deliveries: bound.iter().map(|row| show(row, by)).collect(),
         stops,
+        hint: call
+            .app
+            .board
+            .shown()
+            .hints
+            .get(&id)
+            .cloned()
+            .filter(|_| driver.is_free()),
     })
 }
 

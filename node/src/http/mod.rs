@@ -66,6 +66,7 @@ use tomato_shared::runtime::shutdown::StopSignal;
 
 use crate::clock::Clock;
 use crate::config::HttpConfig;
+use crate::dispatch::board::Board;
 use crate::engine::city::Catalogue;
 use crate::engine::policy::Policy;
 use crate::feed::Feed;
@@ -114,6 +115,8 @@ pub struct Parts {
     pub broker: Option<async_nats::Client>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The newest dispatch plan.
+    pub board: Arc<Board>,
     /// Traces.
     pub tracer: Tracer,
     /// Ends the sockets when the process stops.

@@ -86,6 +86,9 @@ fn by_the_rules(instance: &Instance, config: &Config) -> Config {
     }
 }
 
+/// Nobody promises anything in an instance: the same for every order.
+const PROMISED_MS: i64 = 17 * MINUTE_MS;
+
 /// What has been learned of preparation so far, and what may be shown of it.
 struct Kitchen<'a> {
     instance: &'a Instance,
@@ -106,7 +109,7 @@ impl Kitchen<'_> {
             }
             for (restaurant, &(count, sum_ms)) in sums.iter().enumerate().filter(|(_, sum)| sum.0 > 0) {
                 for _ in 0..HISTORY_ORDERS {
-                    model.observe(restaurant_id(restaurant), 0, sum_ms / count);
+                    model.observe(restaurant_id(restaurant), 0, PROMISED_MS, sum_ms / count);
                 }
             }
             // Means say nothing about the spread around them.
@@ -132,6 +135,7 @@ impl Kitchen<'_> {
         Ready::Likely(self.model.remaining(
             restaurant_id(row.restaurant),
             row.placed_min * MINUTE_MS,
+            PROMISED_MS,
             now * MINUTE_MS,
         ))
     }
@@ -142,8 +146,12 @@ impl Kitchen<'_> {
             if !self.learned[index] && row.placed_min + LEARN_AFTER_MIN <= now && row.ready_min <= now {
                 self.learned[index] = true;
                 let restaurant = restaurant_id(row.restaurant);
-                self.model
-                    .observe(restaurant, row.placed_min * MINUTE_MS, row.ready_min * MINUTE_MS);
+                self.model.observe(
+                    restaurant,
+                    row.placed_min * MINUTE_MS,
+                    PROMISED_MS,
+                    row.ready_min * MINUTE_MS,
+                );
             }
         }
     }

@@ -93,6 +93,12 @@ pub fn drivers(
     Ok(Page { rows, next })
 }
 
+/// The newest orders that are over, newest first.
+pub fn last_orders(connection: &Connection, limit: usize) -> Result<Vec<Order>, StoreError> {
+    let sql = "SELECT doc FROM orders WHERE ended_at IS NOT NULL ORDER BY id DESC";
+    collect(&mut *prepare(connection, sql)?, &[], limit, |_| true)
+}
+
 /// Counted stock of a restaurant.
 pub fn stock(connection: &Connection, restaurant_id: RestaurantId) -> Result<Vec<(ItemId, Stock)>, StoreError> {
     let mut statement = prepare(

@@ -57,7 +57,8 @@ impl Class {
             | Command::ProviderEvent(_)
             | Command::CardsDown(_)
             | Command::TimerDue(_)
-            | Command::Dispatch(_) => Self::InFlight,
+            | Command::Dispatch(_)
+            | Command::Round(_) => Self::InFlight,
         }
     }
 }

@@ -23,10 +23,12 @@ use tomato_shared::sync::Watermark;
 use tomato_shared::time::UnixMs;
 
 use crate::clock::Clock;
+use crate::dispatch::News;
 use crate::engine::city::Catalogue;
 use crate::engine::command::{Command, Refusal};
 use crate::engine::model::By;
 use crate::engine::policy::Policy;
+use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
@@ -96,6 +98,7 @@ enum Entry {
     Watermark(Watermark),
     Fence(Watermark),
     DriverAppeared,
+    Snapshot(oneshot::Sender<Snapshot>),
 }
 
 /// How much the writer takes at a time, and how much may wait.
@@ -126,6 +129,8 @@ pub struct Outlets {
     pub catalogue: watch::Sender<Arc<Catalogue>>,
     /// The outbox's head, for the relay.
     pub head: watch::Sender<Head>,
+    /// What kitchens and drivers have done, to learn from. When it is full that is not learned.
+    pub news: mpsc::Sender<News>,
     /// Calls to be made. When it is full they wait in their table.
     pub tasks: mpsc::Sender<Task>,
     /// What is counted.
@@ -209,6 +214,14 @@ impl Writer {
         Self {
             inbox: Arc::new(Inbox::new([8, 8, 8])),
         }
+    }
+
+    /// The facts that bear on who drives where, as of a commit. `None` where there is no room for the question, or no writer
+    /// any more.
+    pub async fn snapshot(&self) -> Option<Snapshot> {
+        let (reply, answer) = oneshot::channel();
+        self.inbox.push(Class::InFlight, Entry::Snapshot(reply)).ok()?;
+        answer.await.ok()
     }
 
     /// How many commands wait, by [`Class`].

@@ -11,9 +11,13 @@ use tomato_shared::time::DurationMs;
 use super::batch::{Batch, News, stopped};
 use super::inbox::Inbox;
 use super::{Entry, Failure, Head, Start, Tick, Watermark, WriterStopped, sweep};
+use crate::dispatch::{self, News as Lesson};
 use crate::engine::city::City;
 use crate::engine::command::{Command, Waiting};
+use crate::engine::draft::Changes;
 use crate::engine::model::{Driver, Order};
+use crate::engine::policy::DispatchKind;
+use crate::engine::snapshot::Snapshot;
 use crate::fleet::{Duty, Fleet, Near};
 use crate::steps;
 use crate::store::{extras, meta};
@@ -67,6 +71,12 @@ impl Loop {
         for driver in city.drivers().filter(|driver| driver.online) {
             set_duty(&self.start.outlets.fleet, city, driver);
         }
+        if self.plans() {
+            self.start.loaded.city.apply(&Changes {
+                dispatch_at: Some(None),
+                ..Changes::default()
+            });
+        }
         self.tell_head();
     }
 
@@ -91,6 +101,11 @@ impl Loop {
         Ok(())
     }
 
+    /// Whether rounds come from outside, as commands.
+    fn plans(&self) -> bool {
+        self.start.policy.dispatch.kind == DispatchKind::Matching
+    }
+
     fn wait(&self) -> Duration {
         let due_at = self.start.loaded.city.next_due().filter(|_| self.head.fence.is_none());
         let Some(due_at) = due_at else {
@@ -110,7 +125,7 @@ impl Loop {
                     (told, contradicts(self.head, *told))
                 }
                 Entry::Fence(seen) => (seen, true),
-                Entry::Command(_) | Entry::DriverAppeared => continue,
+                Entry::Command(_) | Entry::DriverAppeared | Entry::Snapshot(_) => continue,
             };
             if proven || (fence.is_some() && told.incarnation >= self.head.incarnation) {
                 let known = fence.unwrap_or(*told);
@@ -143,6 +158,7 @@ impl Loop {
 
     /// One transaction, and what follows its commit.
     fn turn(&mut self, entries: Vec<Entry>, tick: Tick) -> Result<(), WriterStopped> {
+        let plans = self.plans();
         let (connection, size) = (&self.start.store.connection, entries.len());
         sql(connection, "BEGIN IMMEDIATE", "beginning a transaction")?;
         let mut batch = Batch {
@@ -157,19 +173,23 @@ impl Loop {
         };
         // First of all, while memory and fleet say the same of every driver: the fleet hears of changes after the commit.
         if batch.city.dispatch_at().is_some_and(|at| at <= tick.now) {
+            let began = Instant::now();
             let waiting = candidates(&self.start.outlets.fleet, &batch, self.dispatch_skip);
             self.dispatch_skip = match batch.city.waiting_len() {
                 all if all > waiting.len() => (self.dispatch_skip + waiting.len()) % all,
                 _ => 0,
             };
             batch.own(&Command::Dispatch(waiting))?;
+            self.start.outlets.metrics.dispatch_cycle.took(began.elapsed());
         }
         for _ in 0..TIMERS_MAX {
             let Some(key) = batch.city.due(tick.now) else { break };
             batch.own(&Command::TimerDue(key))?;
         }
+        let mut asked = Vec::new();
         for entry in entries {
             match entry {
+                Entry::Snapshot(reply) => asked.push(reply),
                 Entry::Command(submission) => batch.submission(*submission)?,
                 Entry::Watermark(watermark) if watermark.incarnation == self.head.incarnation => {
                     if watermark.seq > self.head.watermark_seq {
@@ -179,6 +199,7 @@ impl Loop {
                     }
                 }
                 Entry::Watermark(_) | Entry::Fence(_) => {}
+                Entry::DriverAppeared if plans => {}
                 Entry::DriverAppeared => batch.city.dispatch_waiting(tick.now),
             }
         }
@@ -194,6 +215,10 @@ impl Loop {
         metrics.committed(&news.committed);
         self.head.seq = head_seq;
         self.tell(news);
+        for reply in asked {
+            // Whoever asked may have gone.
+            drop(reply.send(Snapshot::of(&self.start.loaded.city)));
+        }
         Ok(())
     }
 
@@ -236,6 +261,13 @@ impl Loop {
         for task in news.tasks {
             if outlets.tasks.try_send(task).is_err() {
                 tracing::debug!("the task queue is full; the call waits in its table");
+            }
+        }
+        for (committed, order) in news.committed.iter().filter_map(|row| Some((row, row.order.as_ref()?))) {
+            if dispatch::teaches(&committed.envelope.event) {
+                let (event, order) = (committed.envelope.event.clone(), order.clone());
+                // Where nobody plans nobody listens.
+                drop(outlets.news.try_send(Lesson { event, order }));
             }
         }
         if !news.committed.is_empty() {

@@ -42,7 +42,10 @@ pub(crate) struct Scene {
 impl Scene {
     /// Region time runs `rate` times as fast; `change` what its file says.
     pub(crate) async fn open(rate: f64, change: impl FnOnce(RegionFile) -> RegionFile) -> Self {
-        let file = RegionFile::named("blr").set("payments.simulated_delay_ms", 100);
+        // Stories share a region: a plan would send each to the others' customers.
+        let file = RegionFile::named("blr")
+            .set("payments.simulated_delay_ms", 100)
+            .set("dispatch.policy", "nearest");
         let plan = StackPlan::default().region_file(change(file)).rate(rate).without_hub();
         let mut stack = Stack::prepare(plan).unwrap();
         stack.start().await.unwrap();

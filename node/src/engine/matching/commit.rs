@@ -4,7 +4,7 @@ use super::problem::Tentative;
 use super::search::Search;
 use super::trip::{Timing, Trip};
 use super::work::Cab;
-use super::{Assignment, MINUTE_MS};
+use super::{Assignment, MINUTE_MS, Planned};
 
 /// The first trip of every driver who must leave before the next round, and every changed pickup under way; by driver.
 pub(super) fn commit(search: &Search) -> Vec<Assignment> {
@@ -19,7 +19,8 @@ pub(super) fn commit(search: &Search) -> Vec<Assignment> {
         let due = if changed {
             trip.orders() != cab.bound_orders
         } else {
-            cab.free_ms <= work.now_ms && timing.depart_ms < work.now_ms + work.config.cycle_ms
+            let soon_ms = work.now_ms + work.config.lead_ms;
+            cab.free_ms <= soon_ms && timing.depart_ms < soon_ms + work.config.cycle_ms
         };
         // Empty: what the driver was sent for is gone (taken by another, by a fault elsewhere); the caller must free them.
         if due && !trip.orders().is_empty() {
@@ -79,6 +80,34 @@ fn why(search: &Search, cab: &Cab, index: usize, trip: &Trip, timing: Timing) ->
         );
     }
     why + &format!("; load {} %", work.load_permille / 10)
+}
+
+/// What is planned for every order, by id.
+pub(super) fn planned(search: &Search) -> Vec<Planned> {
+    let work = search.work;
+    let mut out: Vec<Planned> = work
+        .jobs
+        .iter()
+        .map(|job| Planned {
+            order: job.id,
+            driver: None,
+            pickup_ms: 0,
+            door_ms: 0,
+            runner_up: None,
+        })
+        .collect();
+    for (index, cab) in work.cabs.iter().enumerate() {
+        work.visit(index, &search.schedules[index], |job, pickup_ms, door_ms| {
+            let row = &mut out[job as usize];
+            let near = &search.near[work.jobs[job as usize].restaurant as usize];
+            let others = || near.iter().filter(|&&(_, other)| other as usize != index);
+            (row.driver, row.pickup_ms, row.door_ms) = (Some(cab.id), pickup_ms, door_ms);
+            row.runner_up = others()
+                .next()
+                .map(|&(reach_ms, other)| (work.cabs[other as usize].id, reach_ms));
+        });
+    }
+    out
 }
 
 /// Every planned trip that is not under way: the next round's warm start.

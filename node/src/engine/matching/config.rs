@@ -15,6 +15,9 @@ pub struct Config {
     pub dropoff_after_ms: i64,
     /// Time to the next round; a trip that may start later than that is not committed yet. Default 60 s.
     pub cycle_ms: i64,
+    /// How much earlier than it has to start a trip is committed, and so to a driver who is not free yet: time to answer an
+    /// offer. Default 0.
+    pub lead_ms: i64,
     /// No order may be planned to arrive later than this after its placement. Default 90 min.
     pub click_to_door_ms_max: i64,
     /// Except orders that nobody could bring by then: they are brought late instead of never. Default yes.
@@ -61,6 +64,7 @@ impl Default for Config {
             dropoff_before_ms: 2 * MINUTE_MS,
             dropoff_after_ms: 2 * MINUTE_MS,
             cycle_ms: MINUTE_MS,
+            lead_ms: 0,
             click_to_door_ms_max: 90 * MINUTE_MS,
             late_if_unavoidable: true,
             unserved_ms: 200 * MINUTE_MS,

@@ -38,7 +38,7 @@ pub use hints::{Demand, Hint};
 pub use nearest::nearest;
 pub use prep::{PrepModel, PrepPrior};
 pub use problem::{Driver, Duty, Order, Point, Problem, Ready, Tentative};
-pub use travel::{LearnedSpeeds, TablePoint, Travel};
+pub use travel::{LearnedSpeeds, Table, TablePoint, Travel};
 pub use work::{BUNDLE_MAX, TRIPS_MAX};
 
 use search::Search;
@@ -67,6 +67,21 @@ pub struct Assignment {
     pub why: String,
 }
 
+/// What a round has in mind for one order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// Which.
+    pub order: OrderId,
+    /// Who would fetch it; nobody where it is left out.
+    pub driver: Option<DriverId>,
+    /// Expected pickup, ms since the epoch.
+    pub pickup_ms: i64,
+    /// Expected hand-over, ms since the epoch.
+    pub door_ms: i64,
+    /// Who else could be at the restaurant first, and when.
+    pub runner_up: Option<(DriverId, i64)>,
+}
+
 /// What a round decided.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
@@ -74,6 +89,8 @@ pub struct Plan {
     pub assignments: Vec<Assignment>,
     /// Planned beyond that; give it back as `Problem::tentative` next time.
     pub tentative: Vec<Tentative>,
+    /// What is planned for every order, by id.
+    pub orders: Vec<Planned>,
     /// Where idle drivers had better wait; never binding.
     pub hints: Vec<Hint>,
     /// The work budget ran out before the improvement began: the plan is greedy.
@@ -99,6 +116,7 @@ pub fn plan(problem: &Problem, config: &Config) -> Plan {
     Plan {
         assignments: commit::commit(&search),
         tentative: commit::tentative(&search),
+        orders: commit::planned(&search),
         hints: hints::hints(&search),
         degraded,
         evaluations: search.spent,

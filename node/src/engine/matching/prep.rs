@@ -1,5 +1,5 @@
-//! How long a restaurant takes: learned from its own finished orders, with a spread, and what is left for an order
-//! that has waited some time already.
+//! How long a restaurant takes: learned from its own finished orders, against what it promised, with a spread, and what is
+//! left for an order that has waited some time already.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const MOMENTS: usize = 15;
 /// What is believed before anything has been seen.
 #[derive(Clone, Debug)]
 pub struct PrepPrior {
-    /// Mean preparation, ms.
+    /// A usual preparation, ms: what the orders below are counted in, and the promise where nobody promises.
     pub mean_ms: f64,
     /// How many orders the prior mean counts as, for the region.
     pub region_orders: f64,
@@ -43,7 +43,7 @@ impl Default for PrepPrior {
     }
 }
 
-/// Count and sum of preparation times, ms.
+/// Sums of promised and of actual preparation times, ms.
 type Sum = (f64, f64);
 
 /// Preparation times of one region's restaurants.
@@ -72,9 +72,11 @@ impl PrepModel {
 
     /// Notes a finished preparation. To stay unbiased the caller reports orders some fixed time after placement (an
     /// hour, say), not as they get ready: the quick ones get ready first.
-    pub fn observe(&mut self, restaurant: RestaurantId, placed_ms: i64, ready_ms: i64) {
+    ///
+    /// `promised_ms`: how long the restaurant said it would take; a constant where it says nothing.
+    pub fn observe(&mut self, restaurant: RestaurantId, placed_ms: i64, promised_ms: i64, ready_ms: i64) {
         let took_ms = (ready_ms - placed_ms).max(0) as f64;
-        let ratio = took_ms / self.mean_ms(restaurant, placed_ms).max(1.0);
+        let ratio = took_ms / self.mean_ms(restaurant, placed_ms, promised_ms).max(1.0);
         let bin = ((ratio / BIN_WIDTH) as usize).min(BINS - 1);
         self.shape[bin] += 1.0;
         let hour = hour_of(placed_ms);
@@ -83,7 +85,7 @@ impl PrepModel {
             self.restaurants.entry(restaurant).or_insert((0.0, 0.0)),
             self.hours.entry((restaurant, hour)).or_insert((0.0, 0.0)),
         ] {
-            sum.0 += 1.0;
+            sum.0 += promised(promised_ms);
             sum.1 += took_ms;
         }
     }
@@ -93,10 +95,12 @@ impl PrepModel {
         self.shape = gamma_bins(self.prior.spread, self.prior.spread_orders);
     }
 
-    /// Expected preparation in ms for an order placed at `placed_ms`.
-    pub fn mean_ms(&self, restaurant: RestaurantId, placed_ms: i64) -> f64 {
+    /// Expected preparation in ms for an order placed at `placed_ms`: what was promised, times by how much the restaurant
+    /// misses its promises at that hour.
+    pub fn mean_ms(&self, restaurant: RestaurantId, placed_ms: i64, promised_ms: i64) -> f64 {
         let prior = &self.prior;
-        let region = shrink(self.region, prior.mean_ms, prior.region_orders);
+        let shrink = |sum, towards, orders| shrink(sum, towards, orders * prior.mean_ms);
+        let region = shrink(self.region, 1.0, prior.region_orders);
         let own = self.restaurants.get(&restaurant).copied().unwrap_or((0.0, 0.0));
         let own = shrink(own, region, prior.restaurant_orders);
         let hour = self
@@ -104,13 +108,13 @@ impl PrepModel {
             .get(&(restaurant, hour_of(placed_ms)))
             .copied()
             .unwrap_or((0.0, 0.0));
-        shrink(hour, own, prior.hour_orders)
+        promised(promised_ms) * shrink(hour, own, prior.hour_orders)
     }
 
     /// Equally likely moments, ascending, at which an order that is not ready at `now_ms` will be. Never empty, none
     /// before `now_ms`. Source: the empirical distribution of actual over expected time, cut at the time elapsed.
-    pub fn remaining(&self, restaurant: RestaurantId, placed_ms: i64, now_ms: i64) -> Vec<i64> {
-        let mean_ms = self.mean_ms(restaurant, placed_ms);
+    pub fn remaining(&self, restaurant: RestaurantId, placed_ms: i64, promised_ms: i64, now_ms: i64) -> Vec<i64> {
+        let mean_ms = self.mean_ms(restaurant, placed_ms, promised_ms);
         let elapsed = (now_ms - placed_ms).max(0) as f64 / mean_ms.max(1.0);
         // A thin exponential tail goes on past the last bin: an order may take longer than any before.
         let tail = self.shape.iter().sum::<f64>() * 0.002;
@@ -142,8 +146,13 @@ impl PrepModel {
     }
 }
 
-fn shrink(sum: Sum, towards: f64, orders: f64) -> f64 {
-    (sum.1 + towards * orders) / (sum.0 + orders)
+fn shrink(sum: Sum, towards: f64, weight_ms: f64) -> f64 {
+    (sum.1 + towards * weight_ms) / (sum.0 + weight_ms)
+}
+
+/// A minute at least, so that ratios stay finite.
+fn promised(ms: i64) -> f64 {
+    ms.max(60_000) as f64
 }
 
 fn hour_of(ms: i64) -> i64 {

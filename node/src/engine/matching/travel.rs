@@ -1,6 +1,7 @@
 //! Travel times behind one struct: a router's table where it has the pair, else learned speeds, else straight line.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::problem::Point;
 
@@ -19,10 +20,16 @@ pub struct Travel {
     /// Learned from finished trips; empty when nothing has been learned.
     pub learned: LearnedSpeeds,
     /// Filled by an external router for the pairs it was asked about; wins over everything else.
-    pub table: BTreeMap<(TablePoint, TablePoint), i64>,
+    pub table: Arc<Table>,
 }
 
-/// A point rounded to whole metres, the key of a router's table.
+/// Ways from one place to another, in ms.
+pub type Table = BTreeMap<(TablePoint, TablePoint), i64>;
+
+/// Places of a router's table are this far apart: near enough, and a driver under way is not a new place every second.
+const TABLE_STEP_M: f64 = 100.0;
+
+/// A point rounded to [`TABLE_STEP_M`], the key of a router's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TablePoint(pub i64, pub i64);
 
@@ -38,7 +45,8 @@ impl Default for Travel {
 
 impl From<Point> for TablePoint {
     fn from(point: Point) -> TablePoint {
-        TablePoint(point.x_m.round() as i64, point.y_m.round() as i64)
+        let step = |m: f64| (m / TABLE_STEP_M).round() as i64;
+        TablePoint(step(point.x_m), step(point.y_m))
     }
 }
 
@@ -50,7 +58,7 @@ impl Travel {
             speed_m_per_min,
             round_up_ms,
             learned: LearnedSpeeds::default(),
-            table: BTreeMap::new(),
+            table: Arc::default(),
         }
     }
 

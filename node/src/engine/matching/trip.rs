@@ -185,6 +185,25 @@ impl Work<'_> {
         )
     }
 
+    /// Tells of every order of `schedule` when it is picked up and handed over, expected.
+    pub(super) fn visit(&self, cab: usize, schedule: &Schedule, mut tell: impl FnMut(u32, i64, i64)) {
+        let driver = &self.cabs[cab];
+        let (mut free_ms, mut at) = (driver.free_ms, driver.at);
+        for (index, trip) in schedule.trips().iter().enumerate() {
+            let bound = driver.bound.filter(|_| index == 0).map(|(_, arrive_ms)| arrive_ms);
+            let pickup_ms = self.timing(trip, at, free_ms, bound, driver.shift_end_ms).0.pickup_ms;
+            free_ms = pickup_ms + self.config.pickup_after_ms;
+            at = self.stops[trip.restaurant as usize].at;
+            for &order in trip.orders() {
+                let to = self.jobs[order as usize].customer_at;
+                let door_ms = free_ms + self.travel_ms(at, to) + self.config.dropoff_before_ms;
+                tell(order, pickup_ms, door_ms);
+                free_ms = door_ms + self.config.dropoff_after_ms;
+                at = to;
+            }
+        }
+    }
+
     /// When and where the driver is free once `schedule` is done, expected.
     pub(super) fn end(&self, cab: usize, schedule: &Schedule) -> (i64, Point) {
         let driver = &self.cabs[cab];

@@ -74,12 +74,38 @@ pub struct Driver {
     /// Counts the trips; the number of the newest.
     #[serde(default)]
     pub trip: u32,
+    /// Offers made, older ones counting less and less.
+    #[serde(default)]
+    pub asked: u32,
+    /// Those of them that were declined or ran out.
+    #[serde(default)]
+    pub refused: u32,
 }
+
+/// So many offers are remembered; then both counts are halved.
+const ASKED_MAX: u32 = 64;
+/// What is believed of a driver before the first offer: so many of so many are refused.
+const PRIOR_REFUSED: u32 = 1;
+const PRIOR_ASKED: u32 = 10;
 
 /// Most orders one driver is bound to or asked to take at a time, all trips together.
 pub const ORDERS_MAX: usize = 4;
 
 impl Driver {
+    /// Counts an offer.
+    pub const fn note_asked(&mut self) {
+        if self.asked >= ASKED_MAX {
+            self.asked /= 2;
+            self.refused /= 2;
+        }
+        self.asked += 1;
+    }
+
+    /// Share of offers that this driver refuses, per mille; few offers say little.
+    pub fn refusal_permille(&self) -> i64 {
+        i64::from((self.refused + PRIOR_REFUSED) * 1_000 / (self.asked + PRIOR_ASKED))
+    }
+
     /// Signed on, with nothing to do.
     pub const fn is_free(&self) -> bool {
         self.online && self.offered.is_empty() && self.delivering.is_empty()

@@ -12,7 +12,7 @@ use crate::engine::command::{
 use crate::engine::model::{
     Address, By, Hours, MenuItem, OptionChoice, OptionGroup, Promotion, Proof, Restaurant, Saving, Variant,
 };
-use crate::engine::policy::{Cancelling, DispatchPolicy, DriverPay, Fees, Policy};
+use crate::engine::policy::{Cancelling, DispatchKind, DispatchPolicy, DriverPay, Fees, Policy};
 
 pub(crate) const START: UnixMs = UnixMs(1_763_886_600_000);
 
@@ -101,6 +101,11 @@ pub(crate) fn policy() -> Policy {
             cash_max_minor: 0,
         },
         dispatch: DispatchPolicy {
+            kind: DispatchKind::Nearest,
+            cycle: DurationMs::from_secs(5),
+            bundle_max: 3,
+            handover: DurationMs::from_mins(2),
+            position_age_max: DurationMs::from_mins(1),
             radius_m: 3_000.0,
             retry: DurationMs::from_secs(30),
             give_up: DurationMs::from_mins(60),

@@ -15,6 +15,7 @@ mod refunds;
 mod rejections;
 mod restaurants;
 mod returns;
+mod rounds;
 mod schedule;
 mod shifts;
 mod tips_ratings;

@@ -15,7 +15,7 @@ fn rider(n: u8) -> By {
 }
 
 /// Driver 1 says when they want to stop.
-fn until(world: &World, minutes: i64) -> Command {
+pub(super) fn until(world: &World, minutes: i64) -> Command {
     let command = DriverCommand::SetOnline {
         online: true,
         vehicle: Some(Vehicle::Bicycle),

@@ -78,7 +78,11 @@ impl World {
 
     /// The city of [`opening`].
     pub(crate) fn new() -> Self {
-        let mut world = Self::empty(policy());
+        Self::with(policy())
+    }
+
+    pub(crate) fn with(policy: Policy) -> Self {
+        let mut world = Self::empty(policy);
         for command in opening() {
             world.run(OPERATOR, &command).unwrap();
         }

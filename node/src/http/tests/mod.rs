@@ -34,7 +34,7 @@ use tower::ServiceExt as _;
 
 use super::{App, Parts, router};
 use crate::clock::Clock;
-use crate::config::{Config, RateConfig};
+use crate::config::{Config, DispatchPolicyName, RateConfig};
 use crate::engine::task::Task;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
@@ -114,8 +114,7 @@ impl Rig {
     /// A region with other settings.
     fn with(change: impl FnOnce(&mut Config)) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let (path, mut config) = (directory.path().join("region.db"), config());
-        change(&mut config);
+        let (path, config) = (directory.path().join("region.db"), config(change));
         let policy = Arc::new(config.policy(vec![7; 32]).unwrap());
         let file = store::open(&path).unwrap();
         let loaded = load::load(&file.connection, UnixMs(0)).unwrap();
@@ -145,6 +144,7 @@ impl Rig {
                 head,
                 tasks,
                 metrics: metrics.clone(),
+                news: mpsc::channel(1).0,
                 tracer: Tracer::default(),
             },
         })
@@ -169,6 +169,7 @@ impl Rig {
             public_url: "https://blr.test".into(),
             broker: None,
             metrics,
+            board: Arc::default(),
             tracer: Tracer::default(),
             stop: supervisor.stop_signal(),
         });
@@ -328,8 +329,10 @@ impl Rig {
     }
 }
 
-fn config() -> Config {
+fn config(change: impl FnOnce(&mut Config)) -> Config {
     let mut config = Config::default();
+    // Nothing runs here but the writer, which asks the nearest by itself.
+    config.dispatch.policy = DispatchPolicyName::Nearest;
     config.region.id = Some("blr".parse().unwrap());
     config.region.currency = Some("INR".parse().unwrap());
     config.region.time_zone = "Asia/Kolkata".into();
@@ -338,6 +341,7 @@ fn config() -> Config {
     config.fees.items_min_minor = 0;
     config.http.readers = 2;
     config.http.rate = unlimited();
+    change(&mut config);
     config
 }
 

@@ -108,6 +108,7 @@ impl Region {
             catalogue: watch::channel(Arc::default()).0,
             head,
             tasks,
+            news: mpsc::channel(1).0,
             metrics: crate::metrics::tests::none(),
             tracer: Tracer::default(),
         };

@@ -1,19 +1,21 @@
 //! What is learned: preparation times and speeds.
 
+use std::sync::Arc;
+
 use super::*;
 
 #[test]
 fn preparation_is_learned_and_conditioned_on_the_time_elapsed() {
     let restaurant = RestaurantId::from_bytes(key(1));
     let mut model = PrepModel::new(PrepPrior::default());
-    let before_ms = model.mean_ms(restaurant, 0);
+    let before_ms = model.mean_ms(restaurant, 0, 17 * MINUTE_MS);
     for _ in 0..40 {
-        model.observe(restaurant, 0, 30 * MINUTE_MS);
+        model.observe(restaurant, 0, 17 * MINUTE_MS, 30 * MINUTE_MS);
     }
-    assert!(model.mean_ms(restaurant, 0) > before_ms + (8 * MINUTE_MS) as f64);
+    assert!(model.mean_ms(restaurant, 0, 17 * MINUTE_MS) > before_ms + (8 * MINUTE_MS) as f64);
     for elapsed_min in [0, 10, 40, 300] {
         let now_ms = elapsed_min * MINUTE_MS;
-        let moments = model.remaining(restaurant, 0, now_ms);
+        let moments = model.remaining(restaurant, 0, 17 * MINUTE_MS, now_ms);
         assert!(moments.iter().all(|&ms| ms >= now_ms) && moments.is_sorted() && !moments.is_empty());
     }
 }
@@ -30,6 +32,6 @@ fn travel_prefers_table_then_learned_then_straight_line() {
         travel.learned.observe(a, b, 0, 4 * MINUTE_MS);
     }
     assert_eq!(travel.ms(a, b, 0), 4 * MINUTE_MS);
-    travel.table.insert((a.into(), b.into()), 7_000);
+    travel.table = Arc::new([((a.into(), b.into()), 7_000)].into());
     assert_eq!(travel.ms(a, b, 0), 7_000);
 }

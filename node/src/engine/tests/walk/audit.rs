@@ -16,6 +16,7 @@ use crate::engine::draft::Changes;
 use crate::engine::model::{
     Driver, ORDERS_MAX, Order, PaymentState, RefundState, Reservation, ReservationKey, ReservationState, TipState,
 };
+use crate::engine::policy::DispatchKind;
 use crate::engine::task::TaskKind;
 use crate::engine::timer::TimerKey;
 
@@ -170,7 +171,11 @@ impl Audit {
         // I12: what waits is looked at again.
         let soon = world.now + world.policy.dispatch.retry;
         let round = world.city.dispatch_at().is_some_and(|at| at <= soon);
-        assert!(waiting.is_empty() || round, "{command:?}: nobody looks for drivers");
+        let plans = world.policy.dispatch.kind == DispatchKind::Matching;
+        assert!(
+            waiting.is_empty() || round || plans,
+            "{command:?}: nobody looks for drivers"
+        );
         let offers: BTreeSet<_> = open()
             .filter_map(|order| Some((order.delivery.offer?.id, order.id)))
             .collect();

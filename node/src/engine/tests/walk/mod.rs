@@ -9,6 +9,7 @@ mod ledger;
 mod money;
 mod parties;
 mod rng;
+mod rounds;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -22,6 +23,7 @@ use crate::engine::city::City;
 use crate::engine::command::{Command, OrderCommand as O, Waiting};
 use crate::engine::draft::Changes;
 use crate::engine::model::{By, Proof};
+use crate::engine::policy::DispatchKind;
 use audit::Audit;
 use ledger::Ledger;
 use rng::Rng;
@@ -52,6 +54,7 @@ impl Walk {
         let mut rng = Rng::new(seed);
         let mut policy = policy();
         policy.dispatch.offer_ttl = DurationMs(*rng.pick(&[0, 30_000, 30_000]));
+        policy.dispatch.kind = *rng.pick(&[DispatchKind::Nearest, DispatchKind::Matching]);
         policy.pending_orders_max = *rng.pick(&[1, 3, 100]);
         policy.restaurants_asked_max = *rng.pick(&[1, 2, 3]);
         policy.open_orders_max = *rng.pick(&[4, 100]);
@@ -134,6 +137,9 @@ impl Walk {
 
     /// A round of dispatch, if it is time.
     fn dispatch(&mut self) {
+        if self.world.policy.dispatch.kind == DispatchKind::Matching {
+            return self.plan();
+        }
         if self.world.city.dispatch_at().is_some_and(|at| at <= self.world.now) {
             let waiting: Vec<_> = self.world.city.waiting().collect();
             let round = waiting.into_iter().map(|order_id| {
