@@ -179,8 +179,7 @@ impl Node {
             supervisor.spawn("traces", exporter.run(supervisor.stop_signal()));
         }
         let provider = Arc::new(Provider::new(&config, core.clock)?);
-        let head = inlets.head.clone();
-        core.call_outside(&mut supervisor, provider.clone(), (inlets.tasks, head));
+        core.call_outside(&mut supervisor, provider.clone(), (inlets.tasks, inlets.head.clone()));
         let board = core.plan_drivers(&mut supervisor, inlets.news, config.dispatch.router_url.clone());
         let url = &config.region.public_url;
         let locator = Locator::new(core.policy.clone(), url, inlets.catalogue.clone());

@@ -6,12 +6,14 @@
 //! | [`contender`] [`bare`] [`sizes`] | a node as a real process; the yardstick; how large its rows have to be |
 //! | [`market`] [`load`] | who orders what; open-loop load over HTTP |
 //! | [`mod@dispatch`] [`mod@hungarian`] | the bench of a dispatch round; its yardstick |
+//! | [`live`] | both policies at work, side by side |
 //! | [`meter`] [`machine`] [`report`] | what it cost; where it was measured; table and JSON |
 
 mod bare;
 mod contender;
 mod dispatch;
 mod hungarian;
+mod live;
 mod load;
 mod machine;
 mod market;
@@ -47,6 +49,8 @@ enum Bench {
     PlaceOrder(place_order::Options),
     /// One dispatch round, against the Hungarian method on the dense matrix.
     Dispatch(dispatch::Options),
+    /// Both dispatch policies live: two nodes side by side, each with the same simulated city.
+    DispatchLive(live::Options),
     /// Serves the bare handler; place-order starts it.
     #[command(hide = true)]
     Bare {
@@ -59,7 +63,8 @@ enum Bench {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().bench {
-        Bench::PlaceOrder(options) => place_order(options),
+        Bench::PlaceOrder(options) => until_signal(place_order::run(options)),
+        Bench::DispatchLive(options) => until_signal(live::run(options)),
         Bench::Dispatch(options) => {
             dispatch::run(&options);
             Ok(())
@@ -77,7 +82,7 @@ fn main() -> ExitCode {
 
 /// On one thread: the load generator must leave the machine to what it measures. A signal ends the bench, and with it
 /// every process that it has started.
-fn place_order(options: place_order::Options) -> Result<(), String> {
+fn until_signal(bench: impl Future<Output = Result<(), String>>) -> Result<(), String> {
     serve::raise_open_files();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime
@@ -85,7 +90,7 @@ fn place_order(options: place_order::Options) -> Result<(), String> {
         .block_on(async {
             let stop = shutdown::termination().map_err(|error| error.to_string())?;
             tokio::select! {
-                done = place_order::run(options) => done,
+                done = bench => done,
                 signal = stop => Err(format!("ended by {signal}")),
             }
         })

@@ -100,7 +100,7 @@ fn can_have(draft: &Draft<'_>, valid: &[&Intent], intent: &Intent, id: OrderId) 
     }
     let given_up = |owner: DriverId| {
         let gives = |other: &&Intent| other.driver_id == owner && other.changed && !other.order_ids.contains(&id);
-        valid.iter().any(|other| gives(other))
+        valid.iter().any(gives)
     };
     let free = match delivery.state {
         DeliveryState::Searching => true,

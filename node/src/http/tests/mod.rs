@@ -126,8 +126,7 @@ impl Rig {
             incarnation: 1,
             ..Head::default()
         });
-        let (tasks, tasks_in) = mpsc::channel(100);
-        let metrics = crate::metrics::tests::none();
+        let ((tasks, tasks_in), metrics) = (mpsc::channel(100), crate::metrics::tests::none());
         let (writer, _) = writer::start(Start {
             store: file,
             loaded,
