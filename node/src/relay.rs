@@ -120,6 +120,8 @@ impl Relay {
             }
             self.published.store(last, Ordering::Relaxed);
             let mut rows = self.rows(last.saturating_sub(1), WINDOW + 1).await?;
+            // Committed, but not told yet: sent now, the stream would be ahead of the head, as if the file were an old copy.
+            rows.retain(|row| row.seq <= head.seq);
             let before = rows.first().is_some_and(|row| row.seq == last).then(|| rows.remove(0));
             let Some(first) = rows.first() else {
                 if let Ok(Err(_)) = tokio::time::timeout(IDLE, self.head.changed()).await {

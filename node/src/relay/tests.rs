@@ -185,6 +185,20 @@ async fn rows_arrive_at_their_sequences_and_later_ones_follow() {
 }
 
 #[tokio::test]
+async fn row_that_is_committed_but_not_told_yet_waits_and_is_no_old_copy() {
+    let mut bench = Bench::new().await;
+    bench.rows(1..=10);
+    bench.head.send_modify(|head| head.seq = 6);
+    bench.run();
+    bench.until_published(6).await;
+    bench.assert_holds(1..=6).await;
+    assert_eq!(bench.writer.depth(), [0; 3], "nobody is fenced");
+    bench.head.send_modify(|head| head.seq = 10);
+    bench.until_published(10).await;
+    bench.assert_holds(1..=10).await;
+}
+
+#[tokio::test]
 async fn two_relays_write_each_row_once() {
     let mut bench = Bench::new().await;
     bench.rows(1..=2_000);
