@@ -98,11 +98,6 @@ pub fn newest() -> String {
     format!("{PREFIX}.ctl.all.newest")
 }
 
-/// Where the hub's server delivers the directory's mirror to a region.
-pub fn directory_delivery(region: &RegionId) -> String {
-    format!("{PREFIX}.dlv.{region}")
-}
-
 /// Live positions of a region's drivers, one message per batch; never stored.
 pub fn locations(region: &RegionId) -> String {
     format!("{PREFIX}.loc.{region}")

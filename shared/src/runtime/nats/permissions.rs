@@ -26,17 +26,10 @@ pub fn leaf_permissions(r: &RegionId) -> LeafPermissions {
         subject::commands_from(r),
         // Answers: to the hub, and to other regions. A region may subscribe to its own inbox only.
         "_INBOX.>".into(),
-        // The directory: open it, mirror it, read a key, write the one key of this region.
+        // The directory: open it and read a key. No consumer, as for a mirror: the hub's server would deliver for the region to
+        // any subject, also to those on which only the hub may speak.
         "$JS.hub.API.STREAM.INFO.KV_directory".into(),
-        "$JS.hub.API.CONSUMER.CREATE.KV_directory".into(),
-        "$JS.hub.API.CONSUMER.CREATE.KV_directory.>".into(),
-        format!("$JS.hub.API.CONSUMER.RESET.KV_directory.mirror-{r}"),
-        "$JS.hub.API.CONSUMER.DELETE.KV_directory.*".into(),
         "$JS.hub.API.DIRECT.GET.KV_directory.>".into(),
-        format!("$JS.hub.API.$KV.directory.region.{r}"),
-        // Flow control of the mirror, in both forms that 2.14 and later use.
-        "$JS.FC.KV_directory.>".into(),
-        "$JS.FC.hub.>".into(),
         // Answers to the hub's set-up of a source.
         "$JSC.R.*".into(),
     ];
@@ -49,8 +42,6 @@ pub fn leaf_permissions(r: &RegionId) -> LeafPermissions {
         format!("$JS.FC.EV_{r}.>"),
         format!("$JS.FC.{r}.>"),
         "$JSC.R.*".into(),
-        // Deliveries of the directory's mirror.
-        format!("{}.>", subject::directory_delivery(r)),
         subject::commands_to(r),
         subject::control(r),
         subject::control_all(),

@@ -183,7 +183,7 @@ async fn regions_and_hub_ask_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_directory_is_mirrored_and_each_region_writes_its_own_key() {
+async fn the_directory_is_read_by_regions_and_written_by_the_hub_only() {
     let Some(fleet) = fleet().await else { return };
     let config = kv::Config {
         bucket: "directory".into(),
@@ -195,23 +195,15 @@ async fn the_directory_is_mirrored_and_each_region_writes_its_own_key() {
         .await
         .unwrap();
     at_hub.put("region.ams", "1".into()).await.unwrap();
-    let mirror = source("KV_directory", "$JS.hub.API", "tomato.dlv.blr");
-    let config = kv::Config {
-        bucket: "directory".into(),
-        mirror: Some(mirror),
-        ..Default::default()
-    };
-    let at_blr = jetstream::new(fleet.blr.clone())
-        .create_key_value(config)
-        .await
-        .unwrap();
-    until("the mirror has the key", async || {
-        at_blr.get("region.ams").await.unwrap()
-    })
-    .await;
-    at_blr.put("region.blr", "2".into()).await.unwrap();
-    until("the hub has the region's key", async || {
-        at_hub.get("region.blr").await.unwrap()
+    until("the region reads the key", async || {
+        let at_hub = jetstream::with_domain(fleet.blr.clone(), "hub");
+        at_hub
+            .get_key_value("directory")
+            .await
+            .ok()?
+            .get("region.ams")
+            .await
+            .ok()?
     })
     .await;
 
@@ -221,10 +213,11 @@ async fn the_directory_is_mirrored_and_each_region_writes_its_own_key() {
         let asked = fleet.blr.request(subject.to_owned(), "x".into());
         matches!(tokio::time::timeout(Duration::from_millis(300), asked).await, Ok(Ok(_)))
     };
-    assert!(
-        !direct("$JS.hub.API.$KV.directory.region.ams").await,
-        "another region's key"
-    );
+    assert!(!direct("$JS.hub.API.$KV.directory.region.blr").await, "any key");
+    for name in ["", ".x", ".x.$KV.directory.>"] {
+        let create = format!("$JS.hub.API.CONSUMER.CREATE.KV_directory{name}");
+        assert!(!direct(&create).await, "the hub's hand: {create}");
+    }
     assert!(!direct("$JS.hub.API.INFO").await, "the hub's account");
     assert!(
         !direct("$JS.hub.API.STREAM.DELETE.KV_directory").await,
