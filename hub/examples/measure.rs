@@ -45,6 +45,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         report.events, report.orders, arguments.regions, arguments.days
     )?;
     writeln!(out, "ingest      {rate} events/s, in {:.1?}", report.ingest)?;
+    let most = report.tenths.iter().map(|tenth| tenth.rate).max().unwrap_or(1);
+    for tenth in &report.tenths {
+        let share = tenth.rate * 100 / most.max(1);
+        writeln!(
+            out,
+            "            {:>9} events/s up to {} events ({share} % of the fastest)",
+            tenth.rate, tenth.events
+        )?;
+    }
     writeln!(
         out,
         "database    {} MB, {per_million} MB per million orders",

@@ -13,8 +13,8 @@ use tomato_shared::time::UnixMs;
 
 use crate::clock;
 use crate::config::HubConfig;
-use crate::store::events;
-pub use crate::store::events::ForgottenOrder;
+use crate::store::forgotten;
+pub use crate::store::forgotten::ForgottenOrder;
 use crate::store::regions::{self, Registered};
 use crate::store::{self, StoreFault};
 
@@ -132,7 +132,7 @@ pub fn list(config: &HubConfig) -> Result<Vec<Listed>, EnrolFault> {
 /// # Errors
 /// When the database cannot be used.
 pub fn forgotten(config: &HubConfig) -> Result<Vec<ForgottenOrder>, EnrolFault> {
-    Ok(events::forgotten_orders(&store::open(&config.database())?)?)
+    Ok(forgotten::forgotten_orders(&store::open(&config.database())?)?)
 }
 
 /// Takes a region out: it cannot connect any more, and its events stay. False if it was not registered.

@@ -19,7 +19,7 @@ use crate::projections::orders::{self as orders_fold, OrderEvent, OrderRow};
 use crate::projections::payments::{self as payments_fold, About, PaymentRow, RefundRow};
 use crate::projections::{Anomaly, AnomalyKind};
 use crate::store::state::RegionState;
-use crate::store::{StoreFault, anomalies, events, ledger as ledger_rows, orders, payments, people, rollups, state};
+use crate::store::{StoreFault, anomalies, forgotten, ledger as ledger_rows, orders, payments, people, rollups, state};
 
 /// What every readable envelope says.
 #[derive(Debug, Clone, Copy)]
@@ -70,15 +70,22 @@ pub(crate) struct Folded {
     pub(crate) orders: Vec<OrderId>,
 }
 
+/// An order's row as it is stored, and as it is by now.
+#[derive(Debug, Clone, Default)]
+struct Held {
+    stored: Option<OrderRow>,
+    row: Option<OrderRow>,
+}
+
 /// One region's rows on their way through a transaction.
 #[derive(Debug)]
 pub(crate) struct Fold<'c> {
     conn: &'c Connection,
     region: RegionId,
     state: RegionState,
-    orders: BTreeMap<OrderId, Option<OrderRow>>,
-    payments: BTreeMap<PaymentId, PaymentRow>,
-    refunds: BTreeMap<RefundId, RefundRow>,
+    orders: BTreeMap<OrderId, Held>,
+    payments: BTreeMap<(OrderId, PaymentId), PaymentRow>,
+    refunds: BTreeMap<(OrderId, RefundId), RefundRow>,
     drivers: BTreeMap<DriverId, DriverRow>,
     balances: ledger_rows::Moves,
     deltas: Deltas,
@@ -122,9 +129,11 @@ impl<'c> Fold<'c> {
 
     /// Writes everything.
     pub(crate) fn finish(mut self) -> Result<Folded, StoreFault> {
-        for order in self.orders.values().flatten() {
-            orders::save(self.conn, order)?;
-            self.folded.orders.push(order.id);
+        for held in self.orders.values() {
+            if let Some(order) = &held.row {
+                orders::save(self.conn, held.stored.as_ref(), order)?;
+                self.folded.orders.push(order.id);
+            }
         }
         for payment in self.payments.values() {
             payments::save_payment(self.conn, &self.region, payment)?;
@@ -142,12 +151,20 @@ impl<'c> Fold<'c> {
     }
 
     fn order(&mut self, order: OrderRef, facts: &Facts<'_>, found: &mut Vec<Anomaly>) -> Result<(), StoreFault> {
-        let before = match self.orders.remove(&order.id) {
-            Some(row) => row,
-            None => orders::load(self.conn, &self.region, order.id)?,
+        let held = match self.orders.remove(&order.id) {
+            Some(held) => held,
+            None => {
+                let stored = orders::load(self.conn, &self.region, order.id)?;
+                Held {
+                    row: stored.clone(),
+                    stored,
+                }
+            }
         };
+        let Held { stored, row: before } = held;
         let incoming = OrderEvent {
             region: &self.region,
+            seq: facts.seq,
             order,
             at: facts.at,
             event: facts.event,
@@ -161,7 +178,7 @@ impl<'c> Fold<'c> {
             self.pay(event, row, facts.at)?;
             self.post(event, Some(row), facts, found)?;
         }
-        self.orders.insert(order.id, after);
+        self.orders.insert(order.id, Held { stored, row: after });
         Ok(())
     }
 
@@ -181,7 +198,7 @@ impl<'c> Fold<'c> {
         } else if let Event::RegionStatusChanged { paused, reason } = event {
             self.state.paused = paused.then(|| reason.clone());
         } else if let Event::IncarnationStarted { follows_seq, .. } = event {
-            let (events, orders) = events::forgotten_count(self.conn, &self.region, facts.incarnation)?;
+            let (events, orders) = forgotten::forgotten_count(self.conn, &self.region, facts.incarnation)?;
             if events > 0 {
                 let detail = format!(
                     "the region was restored from an older copy of its file: {events} events of {orders} orders after event \
@@ -234,20 +251,20 @@ impl<'c> Fold<'c> {
             at,
         };
         if let Some(id) = payments_fold::payment_of(event) {
-            let before = match self.payments.remove(&id) {
+            let before = match self.payments.remove(&(order.id, id)) {
                 Some(row) => Some(row),
-                None => payments::load_payment(self.conn, &self.region, id)?,
+                None => payments::load_payment(self.conn, &self.region, (order.id, id))?,
             };
             let after = payments_fold::fold_payment(before, id, about, event);
-            self.payments.insert(id, after);
+            self.payments.insert((order.id, id), after);
         }
         if let Some(id) = payments_fold::refund_of(event) {
-            let before = match self.refunds.remove(&id) {
+            let before = match self.refunds.remove(&(order.id, id)) {
                 Some(row) => Some(row),
-                None => payments::load_refund(self.conn, &self.region, id)?,
+                None => payments::load_refund(self.conn, &self.region, (order.id, id))?,
             };
             let after = payments_fold::fold_refund(before, id, about, event);
-            self.refunds.insert(id, after);
+            self.refunds.insert((order.id, id), after);
         }
         Ok(())
     }

@@ -8,10 +8,11 @@ use tomato_shared::cell::RegionId;
 use tomato_shared::event;
 
 use crate::fold::{Facts, Fold};
-use crate::store::{self, StoreFault, events, regions, state};
+use crate::store::archive::{self, Kept};
+use crate::store::{self, StoreFault, regions, state};
 
 /// Events that are read, decoded and folded before the next are read.
-const PAGE: u32 = 5_000;
+const PAGE: usize = 5_120;
 
 /// What a rebuild did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub(crate) fn replay(conn: &Connection) -> Result<u64, StoreFault> {
     for region in regions::list(conn)? {
         let mut last = 0;
         loop {
-            let page = events::after(conn, &region.id, last, PAGE)?;
+            let page = archive::after(conn, &region.id, last, PAGE)?;
             let Some((newest, _)) = page.last() else { break };
             last = *newest;
             events += u64::try_from(page.len()).unwrap_or(0);
@@ -67,7 +68,7 @@ pub(crate) fn replay(conn: &Connection) -> Result<u64, StoreFault> {
     Ok(events)
 }
 
-fn fold(conn: &Connection, region: &RegionId, page: &[(i64, Vec<u8>)]) -> Result<(), StoreFault> {
+fn fold(conn: &Connection, region: &RegionId, page: &[Kept]) -> Result<(), StoreFault> {
     let mut fold = Fold::new(conn, region)?;
     for (seq, payload) in page {
         let decoded = event::decode(payload).map_err(|fault| StoreFault::Corrupt {
@@ -79,6 +80,14 @@ fn fold(conn: &Connection, region: &RegionId, page: &[(i64, Vec<u8>)]) -> Result
     }
     fold.finish()?;
     Ok(())
+}
+
+/// Every stored event of a region, encoded, with its sequence: for whoever compares it with the region's own.
+///
+/// # Errors
+/// [`StoreFault`]: the file cannot be read.
+pub fn stored_events(database: &Path, region: &RegionId) -> Result<Vec<(u64, Vec<u8>)>, StoreFault> {
+    archive::after(&store::open_reader(database)?, region, 0, usize::MAX)
 }
 
 /// SHA-256 over every row of every projection, in the order of their keys.

@@ -8,6 +8,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use tomato_node::store::pool::connect;
 use tomato_shared::cell::RegionId;
+use tomato_shared::event::{Decoded, decode};
 
 use super::report::Report;
 
@@ -51,12 +52,20 @@ pub fn compare(region: &RegionId, node: &Path, hub: &Path) -> Result<Books, Stri
         "SELECT seq, order_id, order_version, payload FROM outbox WHERE ?1 = ?1 ORDER BY seq",
         region,
     )?;
-    let events = rows(
-        &hub.join("hub.db"),
-        "SELECT seq, order_id, order_version, payload FROM events WHERE region = ?1 ORDER BY seq",
-        region,
-    )?;
-    Ok(weigh(&outbox, &events))
+    let events = tomato_hub::rebuild::stored_events(&hub.join("hub.db"), region)
+        .map_err(|error| format!("{}: {error}", hub.display()))?;
+    let events: Result<Vec<Row>, String> = events.into_iter().map(event).collect();
+    Ok(weigh(&outbox, &events?))
+}
+
+/// What an event of the hub says of itself.
+fn event((seq, payload): (u64, Vec<u8>)) -> Result<Row, String> {
+    let order = match decode(&payload).map_err(|error| format!("event {seq} of the hub: {error}"))? {
+        Decoded::Known(envelope) => envelope.order,
+        Decoded::Unknown(header) => header.order,
+    };
+    let id = order.map(|order| order.id.bytes().to_vec());
+    Ok((seq as i64, id, order.map(|order| i64::from(order.version)), payload))
 }
 
 fn rows(file: &Path, sql: &str, region: &RegionId) -> Result<Vec<Row>, String> {

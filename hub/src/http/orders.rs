@@ -22,13 +22,11 @@ use crate::projections::orders::{OrderMoney, OrderRow, Times};
 use crate::projections::payments::PaymentRow;
 use crate::store::ledger::Line;
 use crate::store::orders::{Filter, Place};
-use crate::store::{StoreFault, events, ledger, orders, payments};
+use crate::store::{StoreFault, archive, ledger, orders, payments};
 
 /// Orders on a page where the caller does not say, and the most there can be.
 const PAGE: u32 = 50;
 const MAX_PAGE: u32 = 100;
-/// Most events in a timeline. An order has some twenty.
-const MAX_TIMELINE: u32 = 1_000;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -323,9 +321,9 @@ pub(super) async fn read(
         let Some(row) = orders::find(&tx, id)?.into_iter().find(seen) else {
             return Ok(None);
         };
-        let payloads = events::of_order(&tx, &row.region, id, MAX_TIMELINE)?;
+        let payloads = archive::some(&tx, &row.region, &row.seqs.0)?;
         let payments = payments::of_order(&tx, &row.region, id)?;
-        let entries = ledger::of_order(&tx, &row.region, id)?;
+        let entries = ledger::of_order(&tx, &row)?;
         Ok(Some((row, payloads, payments, entries)))
     };
     let found = app.readers.run(work).await.map_err(failed)?;

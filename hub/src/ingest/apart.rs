@@ -9,7 +9,7 @@ use tomato_shared::cell::RegionId;
 
 use super::repair::{self, RepairFault};
 use crate::live::Now;
-use crate::store::{Pool, StoreFault, events};
+use crate::store::{Pool, StoreFault, archive};
 
 /// Between two comparisons with one region.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -65,7 +65,7 @@ pub(crate) async fn agreed(client: &Client, store: &Pool, region: &RegionId, upt
         let middle = low + (high - low).div_ceil(2);
         let of = region.clone();
         let found = store
-            .run(move |conn| events::at_or_before(conn, &of, middle))
+            .run(move |conn| archive::at_or_before(conn, &of, middle))
             .await?
             .filter(|(seq, _)| *seq > low);
         let Some((seq, payload)) = found else {

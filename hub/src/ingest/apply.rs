@@ -17,7 +17,9 @@ use tomato_shared::time::UnixMs;
 use crate::fold::{Facts, Fold};
 use crate::rebuild;
 use crate::store::StoreFault;
-use crate::store::events::{self, Position, Quarantined, StoredEvent};
+use crate::store::archive::{self, Past};
+use crate::store::events::{self, Position, Quarantined};
+use crate::store::forgotten;
 use crate::store::regions::{self, Cursor};
 
 /// One event as it arrived.
@@ -67,7 +69,8 @@ pub(crate) fn apply(conn: &mut Connection, batch: &Batch, now: UnixMs) -> Result
         now,
         cursors: BTreeMap::new(),
         folds: BTreeMap::new(),
-        newest: BTreeMap::new(),
+        events: BTreeMap::new(),
+        past: Past::default(),
         outcome: Outcome::default(),
     };
     for arrival in &batch.arrivals {
@@ -82,20 +85,22 @@ pub(crate) fn apply(conn: &mut Connection, batch: &Batch, now: UnixMs) -> Result
 }
 
 /// A batch on its way into its transaction.
-struct Run<'t> {
+struct Run<'t, 'b> {
     tx: &'t Transaction<'t>,
     now: UnixMs,
     /// `None`: the region is not registered.
     cursors: BTreeMap<RegionId, Option<Cursor>>,
     /// Of the regions that the batch moves; written once, at the end.
     folds: BTreeMap<RegionId, Fold<'t>>,
-    /// The last event applied of each region, encoded.
-    newest: BTreeMap<RegionId, Bytes>,
+    /// What the batch adds to each region's events.
+    events: BTreeMap<RegionId, Vec<(u64, &'b [u8])>>,
+    /// What was stored before.
+    past: Past,
     outcome: Outcome,
 }
 
-impl<'t> Run<'t> {
-    fn take(&mut self, arrival: &Arrival) -> Result<(), StoreFault> {
+impl<'t, 'b> Run<'t, 'b> {
+    fn take(&mut self, arrival: &'b Arrival) -> Result<(), StoreFault> {
         let origin = &arrival.origin;
         let Some(cursor) = self.cursor(&origin.region)? else {
             return match arrival.stream_seq {
@@ -140,28 +145,41 @@ impl<'t> Run<'t> {
     /// An event that was applied before is the same event, or the region has another past than the hub knows.
     fn compare(&mut self, arrival: &Arrival) -> Result<(), StoreFault> {
         let Origin { region, seq } = &arrival.origin;
-        let stored = events::payload(self.tx, region, *seq)?;
-        if stored.is_some_and(|stored| stored != arrival.payload) {
+        if self.known(region, *seq)?.is_some_and(|known| known != arrival.payload) {
             self.outcome.apart.insert(region.clone());
         }
         Ok(())
     }
 
+    /// An event that is stored, or is about to be.
+    fn known(&mut self, region: &RegionId, seq: u64) -> Result<Option<&[u8]>, StoreFault> {
+        if let Some(events) = self.events.get(region)
+            && let Ok(place) = events.binary_search_by_key(&seq, |(seq, _)| *seq)
+        {
+            return Ok(events.get(place).map(|(_, payload)| *payload));
+        }
+        self.past.event(self.tx, region, seq)
+    }
+
+    /// Stores the batch's events, as far as it has come.
+    fn store_events(&mut self) -> Result<(), StoreFault> {
+        for (region, events) in std::mem::take(&mut self.events) {
+            archive::append(self.tx, &region, &events)?;
+        }
+        Ok(())
+    }
+
     /// Whether the event's predecessor at the region is the newest event here.
-    fn continues(&self, arrival: &Arrival, cursor: Cursor) -> Result<bool, StoreFault> {
+    fn continues(&mut self, arrival: &Arrival, cursor: Cursor) -> Result<bool, StoreFault> {
         let Some(follows) = &arrival.follows else {
             return Ok(true);
         };
-        let region = &arrival.origin.region;
-        if let Some(newest) = self.newest.get(region) {
-            return Ok(mark(newest) == *follows);
-        }
-        let stored = events::payload(self.tx, region, cursor.seq)?;
-        Ok(stored.is_none_or(|stored| mark(&stored) == *follows))
+        let newest = self.known(&arrival.origin.region, cursor.seq)?;
+        Ok(newest.is_none_or(|newest| mark(newest) == *follows))
     }
 
     /// The first event of a later incarnation: what the hub has beyond the event that it follows is not the region's past.
-    fn begin(&mut self, arrival: &Arrival, cursor: Cursor, facts: &Facts<'_>) -> Result<(), StoreFault> {
+    fn begin(&mut self, arrival: &'b Arrival, cursor: Cursor, facts: &Facts<'_>) -> Result<(), StoreFault> {
         let Some(Event::IncarnationStarted { follows_seq, .. }) = facts.event else {
             return self.refuse(arrival, "begins an incarnation without saying what it follows");
         };
@@ -170,7 +188,9 @@ impl<'t> Run<'t> {
             return Ok(());
         }
         let region = &arrival.origin.region;
-        let forgotten = events::forget(self.tx, region, *follows_seq, facts.incarnation)?;
+        self.store_events()?;
+        self.past = Past::default();
+        let forgotten = forgotten::forget(self.tx, region, *follows_seq, facts.incarnation)?;
         tracing::warn!(%region, incarnation = facts.incarnation, follows_seq, forgotten, "the region goes on from an older copy of its file");
         if forgotten > 0 {
             // Without them the projections are others: all are made again, in this transaction.
@@ -217,21 +237,10 @@ impl<'t> Run<'t> {
         Ok(())
     }
 
-    fn apply_next(&mut self, arrival: &Arrival, facts: &Facts<'_>) -> Result<(), StoreFault> {
+    fn apply_next(&mut self, arrival: &'b Arrival, facts: &Facts<'_>) -> Result<(), StoreFault> {
         let region = &arrival.origin.region;
-        events::insert(
-            self.tx,
-            StoredEvent {
-                region,
-                seq: facts.seq,
-                incarnation: facts.incarnation,
-                at: facts.at,
-                name: facts.name,
-                order: facts.order,
-                known: facts.event.is_some(),
-                payload: &arrival.payload,
-            },
-        )?;
+        let events = self.events.entry(region.clone()).or_default();
+        events.push((facts.seq, &arrival.payload));
         if facts.event.is_none() {
             tracing::warn!(%region, seq = facts.seq, name = facts.name, "event of a newer node is kept but not counted");
         }
@@ -247,13 +256,13 @@ impl<'t> Run<'t> {
             at: facts.at,
         };
         self.cursors.insert(region.clone(), Some(cursor));
-        self.newest.insert(region.clone(), arrival.payload.clone());
         self.outcome.moved.insert(region.clone(), cursor);
         self.outcome.applied += 1;
         Ok(())
     }
 
     fn finish(mut self) -> Result<Outcome, StoreFault> {
+        self.store_events()?;
         for (region, fold) in self.folds {
             let folded = fold.finish()?;
             self.outcome.anomalies += folded.anomalies;

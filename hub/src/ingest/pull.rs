@@ -19,8 +19,9 @@ use super::apply::{Arrival, Batch};
 use crate::store::events::{self, Position};
 use crate::store::{Pool, StoreFault};
 
-/// Most messages in one transaction.
-const BATCH: usize = 2_000;
+/// Most messages in one transaction: as many as wait, so a region that is up to date has small ones, and a hub that
+/// catches up writes the row of an order once for most of its events.
+const BATCH: usize = 10_000;
 /// Messages in front of the stored position that are read again at start. After the server has lost its tail and
 /// sourced it anew, regions are interleaved differently than before.
 const MARGIN: u64 = 10_000;

@@ -15,10 +15,10 @@ use crate::projections::analytics::{DAY_MS, Level};
 use crate::rebuild::bring_up;
 use crate::store::orders::Filter;
 use crate::store::rollups::{Place, Wanted};
-use crate::store::{self, StoreFault, ledger, map, orders, reconcile, regions, rollups};
+use crate::store::{self, StoreFault, archive, ledger, map, orders, reconcile, regions, rollups};
 
 /// Events per transaction, as when the hub catches up.
-const BATCH: u64 = 2_000;
+const BATCH: u64 = 10_000;
 /// Times that each question is asked; the median counts.
 const ASKED: usize = 5;
 
@@ -47,6 +47,15 @@ pub struct Timed {
     pub rows: usize,
 }
 
+/// How fast events went in while the database grew by a tenth of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Tenth {
+    /// Events in the database at its end.
+    pub events: u64,
+    /// Events per second of time in transactions.
+    pub rate: u128,
+}
+
 /// What came out.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -56,6 +65,8 @@ pub struct Report {
     pub orders: u64,
     /// Time in transactions; making up the events is not in it.
     pub ingest: Duration,
+    /// Ingest over size.
+    pub tenths: Vec<Tenth>,
     /// Size of the database.
     pub bytes: u64,
     /// Questions.
@@ -86,7 +97,8 @@ pub fn run(directory: &Path, plan: Plan) -> Result<Report, StoreFault> {
     for (history, plant) in histories.iter_mut().zip(PLANTS) {
         history.plant(plant);
     }
-    let mut turn = 0;
+    let (mut turn, mut tenths) = (0, Vec::new());
+    let mut since = (0, Duration::ZERO);
     while events < plan.events && !histories.is_empty() {
         // Forty events of one region, then of the next: a batch holds many regions, as the hub's stream does.
         let mut batch = Batch::default();
@@ -99,6 +111,11 @@ pub fn run(directory: &Path, plan: Plan) -> Result<Report, StoreFault> {
         let began = Instant::now();
         events += apply(&mut conn, &batch, start)?.applied;
         ingest += began.elapsed();
+        if (events - since.0) * 10 >= plan.events || events >= plan.events {
+            let rate = u128::from(events - since.0) * 1_000 / (ingest - since.1).as_millis().max(1);
+            tenths.push(Tenth { events, rate });
+            since = (events, ingest);
+        }
     }
     conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
     let count = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
@@ -106,12 +123,15 @@ pub fn run(directory: &Path, plan: Plan) -> Result<Report, StoreFault> {
         count("SELECT count(*) FROM orders")?,
         count("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")?,
     );
+    let mut asked = ask(&conn, &names)?;
+    asked.extend(ask_orders(&conn, &names, start)?);
     Ok(Report {
         events,
         orders: u64::try_from(orders).unwrap_or(0),
         ingest,
+        tenths,
         bytes: u64::try_from(bytes).unwrap_or(0),
-        asked: ask(&conn, &names)?,
+        asked,
     })
 }
 
@@ -154,18 +174,6 @@ fn ask(conn: &Connection, names: &[RegionId]) -> Result<Vec<Timed>, StoreFault> 
     let sum = |wanted: Wanted, group: fn(Place) -> (i64, i64)| move || Ok(rollups::sum(conn, &wanted, group)?.len());
     let by_time: fn(Place) -> (i64, i64) = |place| (place.start_ms, 0);
     let by_cell: fn(Place) -> (i64, i64) = |place| (0, place.cell);
-    let page = |filter: Filter| move || Ok(orders::page(conn, &filter, 51)?.len());
-    let newest = orders::page(conn, &Filter::default(), 1)?;
-    let newest = newest.first();
-    let restaurant = Filter {
-        restaurant: newest.map(|order| order.restaurant_id),
-        ..Filter::default()
-    };
-    let cancelled = Filter {
-        state: Some(tomato_shared::order::OrderState::Cancelled),
-        regions: names.first().map(|name| [name.clone()].into()),
-        ..Filter::default()
-    };
     let since = UnixMs(now.0 - 35 * DAY_MS);
     let totals = Wanted {
         from_ms: 0,
@@ -195,14 +203,59 @@ fn ask(conn: &Connection, names: &[RegionId]) -> Result<Vec<Timed>, StoreFault> 
             };
             sum(one, by_cell)
         })?,
-        timed("newest orders", page(Filter::default()))?,
-        timed("orders of a restaurant", page(restaurant))?,
-        timed("cancelled orders of a region", page(cancelled))?,
         timed("balances of every region", || Ok(ledger::balances(conn)?.len()))?,
         timed("what does not match", || {
             Ok(reconcile::unmatched(conn, (since, now), 500)?.len())
         })?,
         timed("orders under way by cell", || Ok(map::open_by_cell(conn)?.len()))?,
         timed("totals of all regions", sum(totals, by_time))?,
+    ])
+}
+
+/// What the search for orders is asked. `started`: where the history begins.
+fn ask_orders(conn: &Connection, names: &[RegionId], started: UnixMs) -> Result<Vec<Timed>, StoreFault> {
+    let now = crate::clock::now();
+    let page = |filter: Filter| move || Ok(orders::page(conn, &filter, 51)?.len());
+    let newest = orders::page(conn, &Filter::default(), 1)?;
+    let newest = newest.first();
+    let restaurant = Filter {
+        restaurant: newest.map(|order| order.restaurant_id),
+        ..Filter::default()
+    };
+    let customer = Filter {
+        customer: newest.map(|order| order.customer_id),
+        ..Filter::default()
+    };
+    let driver = Filter {
+        driver: newest.and_then(|order| order.driver_id),
+        to: Some(UnixMs(now.0 - DAY_MS)),
+        ..Filter::default()
+    };
+    // From the middle of the history, where nobody has looked for long.
+    let middle = Filter {
+        state: Some(tomato_shared::order::OrderState::Delivered),
+        regions: names.last().map(|name| [name.clone()].into()),
+        to: Some(UnixMs(started.0 + (now.0 - started.0) / 2)),
+        ..Filter::default()
+    };
+    let old = orders::page(conn, &middle, 1)?.into_iter().next();
+    let cancelled = Filter {
+        state: Some(tomato_shared::order::OrderState::Cancelled),
+        regions: names.first().map(|name| [name.clone()].into()),
+        ..Filter::default()
+    };
+    Ok(vec![
+        timed("newest orders", page(Filter::default()))?,
+        timed("orders of a restaurant", page(restaurant))?,
+        timed("orders of a customer", page(customer))?,
+        timed("orders of a driver, before yesterday", page(driver))?,
+        timed("delivered orders of a region, of long ago", page(middle))?,
+        timed("one order of long ago, with its timeline and entries", || {
+            let Some(order) = &old else { return Ok(0) };
+            let row = orders::find(conn, order.id)?;
+            let entries = ledger::of_order(conn, order)?;
+            Ok(row.len() + entries.len() + archive::some(conn, &order.region, &order.seqs.0)?.len())
+        })?,
+        timed("cancelled orders of a region", page(cancelled))?,
     ])
 }

@@ -72,7 +72,8 @@ impl Level {
             Self::Ever | Self::RegionDay | Self::CellDay => None,
             Self::RegionHour => Some(400 * DAY_MS),
             Self::CellHour => Some(35 * DAY_MS),
-            Self::RegionMinute | Self::CellMinute => Some(2 * DAY_MS),
+            Self::RegionMinute => Some(2 * DAY_MS),
+            Self::CellMinute => Some(6 * HOUR_MS),
         }
     }
 

@@ -8,11 +8,13 @@
 //! | [`drivers`] | who is at work, and how much of it is spent on orders |
 //! | [`analytics`] | what happened where and when, from the change of one order |
 //! | [`tally`], [`sketch`] | what analytics counts, and how spans of time are counted |
+//! | [`pack`] | how these are written in few bytes |
 
 pub(crate) mod analytics;
 pub(crate) mod drivers;
 pub(crate) mod ledger;
 pub(crate) mod orders;
+pub(crate) mod pack;
 pub(crate) mod payments;
 pub(crate) mod sketch;
 pub(crate) mod tally;

@@ -8,6 +8,7 @@ use tomato_shared::money::Currency;
 use tomato_shared::order::OrderState;
 use tomato_shared::time::UnixMs;
 
+use super::pack::{Pack, Unpack};
 use super::{Anomaly, AnomalyKind, ledger};
 
 /// One row of the projection.
@@ -30,6 +31,43 @@ pub(crate) struct OrderRow {
     pub(crate) cancel_reason: Option<CancelReason>,
     pub(crate) times: Times,
     pub(crate) money: OrderMoney,
+    pub(crate) seqs: Seqs,
+}
+
+/// Where an order's events stand in its region's sequence.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Seqs(pub(crate) Vec<u64>);
+
+impl Seqs {
+    /// Most that are kept. An order has some twenty.
+    const MOST: usize = 1_000;
+
+    fn push(&mut self, seq: u64) {
+        if self.0.len() < Self::MOST {
+            self.0.push(seq);
+        }
+    }
+
+    /// As it is stored: each step from one to the next.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut pack = Pack::default();
+        let mut last = 0;
+        for seq in &self.0 {
+            pack.put(seq.wrapping_sub(last));
+            last = *seq;
+        }
+        pack.0
+    }
+
+    /// The other way round; `None` for what [`Seqs::to_bytes`] does not give.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (mut unpack, mut seqs, mut last) = (Unpack(bytes), Vec::new(), 0u64);
+        while !unpack.is_empty() {
+            last = last.wrapping_add(unpack.get()?);
+            seqs.push(last);
+        }
+        Some(Self(seqs))
+    }
 }
 
 /// When an order came where, by its region's clock.
@@ -110,6 +148,7 @@ impl OrderRow {
 pub(crate) struct OrderEvent<'a> {
     /// By the stream's source.
     pub(crate) region: &'a RegionId,
+    pub(crate) seq: u64,
     pub(crate) order: OrderRef,
     pub(crate) at: UnixMs,
     /// `None`: of a newer writer; only the order's version and time are known to change.
@@ -148,9 +187,12 @@ pub(crate) fn fold(before: Option<&OrderRow>, incoming: OrderEvent<'_>) -> (Opti
             AnomalyKind::CreatedTwice,
             format!("created again with version {}", incoming.order.version),
         );
-        return (Some(before.clone()), found);
+        let mut row = before.clone();
+        row.seqs.push(incoming.seq);
+        return (Some(row), found);
     }
     let mut row = before.clone();
+    row.seqs.push(incoming.seq);
     if incoming.order.version != before.version.saturating_add(1) {
         note(
             AnomalyKind::VersionGap,
@@ -210,6 +252,7 @@ fn create(event: &Event, incoming: &OrderEvent<'_>) -> Option<OrderRow> {
             ..Times::default()
         },
         money: OrderMoney::default(),
+        seqs: Seqs(vec![incoming.seq]),
     })
 }
 

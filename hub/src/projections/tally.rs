@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tomato_shared::event::CancelReason;
 use tomato_shared::money::Currency;
 
+use super::pack::{Pack, Unpack};
 use super::sketch::Sketch;
 
 /// Counts, money and spans of a stretch of time.
@@ -17,7 +18,7 @@ pub(crate) struct Tally {
 }
 
 /// How many of what, and how much money.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) created: i64,
     pub(crate) paid: i64,
@@ -37,13 +38,12 @@ pub(crate) struct Counts {
     pub(crate) money: BTreeMap<Currency, Money>,
 }
 
-/// Why an order was given up, as it is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+/// Why an order was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Reason(pub(crate) CancelReason);
 
 /// Money in one currency, in minor units.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Money {
     /// Totals of delivered orders.
     pub(crate) revenue_minor: i64,
@@ -53,9 +53,8 @@ pub(crate) struct Money {
     pub(crate) tips_minor: i64,
 }
 
-/// A part of an order's life that takes time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// A part of an order's life that takes time. Stored by its place here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Span {
     /// From the tap in the app, where it was told, to the order.
     Placement,
@@ -76,6 +75,7 @@ pub(crate) enum Span {
 }
 
 impl Span {
+    /// In the order of their declaration.
     pub(crate) const ALL: [Self; 8] = [
         Self::Placement,
         Self::Payment,
@@ -102,27 +102,50 @@ impl Span {
     }
 }
 
-/// How long things took.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Spans(BTreeMap<Span, Sketch>);
+/// How long things took, by [`Span`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Spans([Sketch; Span::ALL.len()]);
 
 impl Spans {
     /// Counts one span.
     pub(crate) fn count(&mut self, span: Span, ms: i64) {
-        self.0.entry(span).or_default().count(ms);
+        if let Some(sketch) = self.0.get_mut(span as usize) {
+            sketch.count(ms);
+        }
     }
 
     /// What was counted of one kind.
     pub(crate) fn get(&self, span: Span) -> Option<&Sketch> {
-        self.0.get(&span)
+        self.0.get(span as usize).filter(|sketch| sketch.len() > 0)
     }
 
     /// Adds other spans.
     pub(crate) fn add(&mut self, other: &Self) {
-        for (span, sketch) in &other.0 {
-            self.0.entry(*span).or_default().add(sketch);
+        for (sketch, more) in self.0.iter_mut().zip(&other.0) {
+            sketch.add(more);
         }
+    }
+
+    /// As they are stored: each kind that was counted, after its number.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut pack = Pack::default();
+        for (number, sketch) in (0..).zip(&self.0) {
+            if sketch.len() > 0 {
+                pack.put(number);
+                sketch.write(&mut pack);
+            }
+        }
+        pack.0
+    }
+
+    /// Adds stored spans; `None` for what [`Spans::to_bytes`] does not give.
+    pub(crate) fn add_stored(&mut self, bytes: &[u8]) -> Option<()> {
+        let mut unpack = Unpack(bytes);
+        while !unpack.is_empty() {
+            let number = usize::try_from(unpack.get()?).ok()?;
+            self.0.get_mut(number)?.add_stored(&mut unpack)?;
+        }
+        Some(())
     }
 }
 
@@ -137,22 +160,77 @@ impl Counts {
         self.created - self.delivered - self.payment_failed - self.cancelled()
     }
 
+    /// The plain counts, in the order in which they are stored: new ones come last.
+    fn plain(&mut self) -> [&mut i64; 11] {
+        [
+            &mut self.created,
+            &mut self.paid,
+            &mut self.accepted,
+            &mut self.ready,
+            &mut self.picked_up,
+            &mut self.delivered,
+            &mut self.payment_failed,
+            &mut self.declined,
+            &mut self.given_back,
+            &mut self.online_ms,
+            &mut self.busy_ms,
+        ]
+    }
+
+    /// As they are stored: which plain counts are not zero, those, then reasons and money, each after their number.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut pack = Pack::default();
+        let mut whole = self.clone();
+        let plain = whole.plain();
+        let here = |(place, count): (u32, &&mut i64)| u64::from(**count != 0) << place;
+        pack.put((0..).zip(&plain).map(here).sum());
+        for count in plain.iter().filter(|count| ***count != 0) {
+            pack.put_signed(**count);
+        }
+        pack.put(u64::try_from(self.cancelled.len()).unwrap_or(0));
+        for (reason, count) in &self.cancelled {
+            pack.put_text(reason.0.name());
+            pack.put_signed(*count);
+        }
+        for (currency, money) in &self.money {
+            pack.put_text(currency.code());
+            for amount in [money.revenue_minor, money.refunded_minor, money.tips_minor] {
+                pack.put_signed(amount);
+            }
+        }
+        pack.0
+    }
+
+    /// The other way round; `None` for what [`Counts::to_bytes`] does not give.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (mut found, mut unpack) = (Self::default(), Unpack(bytes));
+        let here = unpack.get()?;
+        for (place, count) in (0u32..).zip(found.plain()) {
+            if here >> place & 1 == 1 {
+                *count = unpack.get_signed()?;
+            }
+        }
+        for _ in 0..unpack.get()? {
+            let reason = CancelReason::from_name(unpack.get_text()?)?;
+            found.cancelled.insert(Reason(reason), unpack.get_signed()?);
+        }
+        while !unpack.is_empty() {
+            let currency = unpack.get_text()?.parse().ok()?;
+            let money = Money {
+                revenue_minor: unpack.get_signed()?,
+                refunded_minor: unpack.get_signed()?,
+                tips_minor: unpack.get_signed()?,
+            };
+            found.money.insert(currency, money);
+        }
+        Some(found)
+    }
+
     /// Adds other counts.
     pub(crate) fn add(&mut self, other: &Self) {
-        for (sum, more) in [
-            (&mut self.created, other.created),
-            (&mut self.paid, other.paid),
-            (&mut self.accepted, other.accepted),
-            (&mut self.ready, other.ready),
-            (&mut self.picked_up, other.picked_up),
-            (&mut self.delivered, other.delivered),
-            (&mut self.payment_failed, other.payment_failed),
-            (&mut self.declined, other.declined),
-            (&mut self.given_back, other.given_back),
-            (&mut self.online_ms, other.online_ms),
-            (&mut self.busy_ms, other.busy_ms),
-        ] {
-            *sum = sum.saturating_add(more);
+        let mut other = other.clone();
+        for (sum, more) in self.plain().into_iter().zip(other.plain()) {
+            *sum = sum.saturating_add(*more);
         }
         for (reason, more) in &other.cancelled {
             *self.cancelled.entry(*reason).or_default() += more;
@@ -171,5 +249,41 @@ impl Tally {
     pub(crate) fn add(&mut self, other: &Self) {
         self.counts.add(&other.counts);
         self.spans.add(&other.spans);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tallies_come_back_as_they_were_stored() {
+        let mut tally = Tally::default();
+        assert_eq!(
+            Counts::from_bytes(&tally.counts.to_bytes()).as_ref(),
+            Some(&tally.counts)
+        );
+        tally.counts.created = 3;
+        tally.counts.busy_ms = i64::MAX;
+        tally.counts.given_back = -1;
+        tally.counts.cancelled.insert(Reason(CancelReason::NoDriver), 2);
+        let money = Money {
+            revenue_minor: -5,
+            refunded_minor: 6,
+            tips_minor: 0,
+        };
+        tally.counts.money.insert("INR".parse().unwrap(), money);
+        tally.spans.count(Span::Placement, 5);
+        tally.spans.count(Span::ClickToDoor, 1_800_000);
+        let bytes = tally.counts.to_bytes();
+        assert_eq!(Counts::from_bytes(&bytes).as_ref(), Some(&tally.counts));
+        assert_eq!(Counts::from_bytes(&bytes[..bytes.len() - 1]), None);
+        let mut spans = Spans::default();
+        assert_eq!(spans.add_stored(&tally.spans.to_bytes()), Some(()));
+        assert_eq!(spans, tally.spans);
+        assert_eq!(spans.add_stored(&[200, 1]), None, "no such span");
+        for (place, span) in Span::ALL.into_iter().enumerate() {
+            assert_eq!(span as usize, place);
+        }
     }
 }

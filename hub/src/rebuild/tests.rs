@@ -56,6 +56,32 @@ impl Hub {
         reconcile::unmatched(&self.conn, (START, END), 100).unwrap()
     }
 
+    /// Accounts whose balance is not the sum of their entries.
+    fn drift(&self) -> Vec<(String, String)> {
+        let mut read = self
+            .conn
+            .prepare("SELECT account, party, debit_minor - credit_minor FROM balances")
+            .unwrap();
+        let rows = read.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        let mut sum = self
+            .conn
+            .prepare(
+                "SELECT sum(amount_minor) FROM entries JOIN accounts ON number = account
+                 WHERE name = ?1 AND party IS ?2",
+            )
+            .unwrap();
+        let mut drifted = |row: &(String, String, i64)| {
+            let (account, party, balance) = row;
+            let party = ledger::key_of(account, party).map(|(_, party)| party);
+            sum.query_row(rusqlite::params![account, party], |row| row.get::<_, i64>(0))
+                .unwrap()
+                != *balance
+        };
+        let rows: Vec<(String, String, i64)> = rows.unwrap().map(Result::unwrap).collect();
+        let found = rows.into_iter().filter(|row| drifted(row));
+        found.map(|(account, party, _)| (account, party)).collect()
+    }
+
     fn whole(&self, sql: &str) -> i64 {
         self.conn.query_row(sql, [], |row| row.get(0)).unwrap()
     }
@@ -121,9 +147,7 @@ fn books_of_every_legal_history_hold() {
             ),
             0
         );
-        let drift = "SELECT count(*) FROM balances b WHERE debit_minor - credit_minor <>
-             (SELECT sum(amount_minor) FROM entries e WHERE e.account = b.account AND e.party = b.party)";
-        assert_eq!(hub.whole(drift), 0, "seed {seed}");
+        assert_eq!(hub.drift(), [], "seed {seed}");
         assert_eq!(hub.whole("SELECT count(*) FROM anomalies"), 0, "seed {seed}");
         assert_eq!(hub.unmatched(), [], "seed {seed}");
     }
@@ -250,7 +274,8 @@ fn settlement_pays_each_debt_once() {
     let mut history = history("blr", 5);
     let first: Vec<_> = (0..900).map(|_| history.next()).collect();
     hub.take("blr", &first, 100);
-    let owed = "SELECT -sum(amount_minor) FROM entries WHERE account IN ('restaurant_payable', 'driver_payable')";
+    let owed = "SELECT -sum(amount_minor) FROM entries JOIN accounts ON number = account
+         WHERE name IN ('restaurant_payable', 'driver_payable')";
     let owed_before = hub.whole(owed);
     let regions = ["blr".parse().unwrap()];
     let paid = settle::run(&mut hub.conn, &regions, END, &finance()).unwrap();

@@ -6,13 +6,69 @@ use rusqlite::{Connection, params};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tomato_shared::cell::RegionId;
-use tomato_shared::id::{Id, OrderId};
+use tomato_shared::event::books::Account;
+use tomato_shared::id::{DriverId, Id, OrderId, RestaurantId};
 use tomato_shared::money::Currency;
 use tomato_shared::time::UnixMs;
 
 use super::StoreFault;
 use super::regions::region_of;
 use crate::projections::ledger::Posting;
+use crate::projections::orders::OrderRow;
+
+/// Kinds of accounts as they are stored in `entries`: the place is the number, so new ones come last.
+const ACCOUNTS: [&str; 10] = [
+    "customer_payments",
+    "provider_clearing",
+    "cash_in_hand",
+    "cash_office",
+    "restaurant_payable",
+    "driver_payable",
+    "fees",
+    "taxes",
+    "discounts",
+    "refunds",
+];
+
+/// Fills `accounts`, for those who read the file with SQL.
+pub(crate) fn name_accounts(conn: &Connection) -> Result<(), StoreFault> {
+    let mut insert = conn.prepare("INSERT INTO accounts VALUES (?1, ?2)")?;
+    for name in ACCOUNTS {
+        insert.execute(params![number(name), name])?;
+    }
+    Ok(())
+}
+
+/// The number of a kind of account; -1 is that of none.
+fn number(name: &str) -> i64 {
+    let place = ACCOUNTS.iter().position(|known| *known == name);
+    place.and_then(|place| i64::try_from(place).ok()).unwrap_or(-1)
+}
+
+/// Whose account it is, as it is stored in `entries`.
+fn party(account: &Account) -> Option<&[u8; 16]> {
+    match account {
+        Account::CashInHand { driver_id } | Account::DriverPayable { driver_id } => Some(driver_id.bytes()),
+        Account::RestaurantPayable { restaurant_id } => Some(restaurant_id.bytes()),
+        Account::CustomerPayments
+        | Account::ProviderClearing
+        | Account::CashOffice
+        | Account::Fees
+        | Account::Taxes
+        | Account::Discounts
+        | Account::Refunds => None,
+    }
+}
+
+/// One account of one party, as `entries` has them; `None` for what is no such account.
+pub(crate) fn key_of(account: &str, party: &str) -> Option<(i64, [u8; 16])> {
+    let bytes = if account == "restaurant_payable" {
+        *party.parse::<RestaurantId>().ok()?.bytes()
+    } else {
+        *party.parse::<DriverId>().ok()?.bytes()
+    };
+    Some((number(account), bytes))
+}
 
 /// What a run of postings moves: debits, credits and last sequence per currency, account and party.
 pub(crate) type Moves = BTreeMap<(Currency, &'static str, String), Move>;
@@ -40,7 +96,7 @@ pub(crate) fn insert(conn: &Connection, posting: &Posting, hash: &[u8; 32]) -> R
         ])?;
     let mut statement = conn.prepare_cached("INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     for (n, entry) in (0i64..).zip(&posting.entries) {
-        let (account, party) = (entry.account.name(), entry.account.party());
+        let (account, party) = (number(entry.account.name()), party(&entry.account));
         statement.execute(params![posting.region, seq, n, account, party, entry.amount_minor])?;
     }
     Ok(())
@@ -143,9 +199,13 @@ const LINES: &str =
      FROM entries e JOIN postings p ON p.region = e.region AND p.seq = e.seq";
 
 /// The entries of an order, in the order of its postings.
-pub(crate) fn of_order(conn: &Connection, region: &RegionId, order: OrderId) -> Result<Vec<Line>, StoreFault> {
-    let sql = format!("{LINES} WHERE p.order_id = ?1 AND p.region = ?2 ORDER BY p.seq, e.n");
-    lines(conn, &sql, params![order.bytes(), region.as_str()])
+pub(crate) fn of_order(conn: &Connection, order: &OrderRow) -> Result<Vec<Line>, StoreFault> {
+    let sql = format!("{LINES} WHERE e.region = ?1 AND e.seq = ?2 ORDER BY e.n");
+    let mut found = Vec::new();
+    for seq in &order.seqs.0 {
+        found.extend(lines(conn, &sql, params![order.region.as_str(), signed(*seq)])?);
+    }
+    Ok(found)
 }
 
 /// One account of one party, and which of its entries.
@@ -166,10 +226,13 @@ pub(crate) fn of_stretch(conn: &Connection, stretch: &Stretch) -> Result<Vec<Lin
         "{LINES} WHERE e.party = ?1 AND e.region = ?2 AND e.account = ?3 AND p.currency = ?4
          AND e.seq > ?5 AND e.seq <= ?6 ORDER BY e.seq, e.n"
     );
+    let Some((account, party)) = key_of(&stretch.account, &stretch.party) else {
+        return Ok(Vec::new());
+    };
     let values = params![
-        stretch.party,
+        party,
         stretch.region.as_str(),
-        stretch.account,
+        account,
         stretch.currency,
         stretch.from_seq,
         stretch.to_seq
@@ -182,6 +245,13 @@ fn lines(conn: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Resul
     let mut rows = statement.query(values)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
+        let account: i64 = row.get("account")?;
+        let name = usize::try_from(account).ok().and_then(|place| ACCOUNTS.get(place));
+        let account = name.copied().ok_or_else(|| StoreFault::Corrupt {
+            table: "entries",
+            column: "account",
+            found: account.to_string(),
+        })?;
         found.push(Line {
             region: region_of(row)?,
             seq: row.get("seq")?,
@@ -189,12 +259,20 @@ fn lines(conn: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Resul
             order_id: row.get::<_, Option<[u8; 16]>>("order_id")?.map(Id::from_bytes),
             cause: row.get("cause")?,
             currency: row.get("currency")?,
-            account: row.get("account")?,
-            party: row.get("party")?,
+            party: party_text(account, row.get("party")?),
+            account: account.to_owned(),
             amount_minor: row.get("amount_minor")?,
         });
     }
     Ok(found)
+}
+
+fn party_text(account: &str, party: Option<[u8; 16]>) -> String {
+    let text = |bytes| match account {
+        "restaurant_payable" => RestaurantId::from_bytes(bytes).to_string(),
+        _ => DriverId::from_bytes(bytes).to_string(),
+    };
+    party.map(text).unwrap_or_default()
 }
 
 fn signed(seq: u64) -> i64 {

@@ -47,7 +47,7 @@ pub(crate) fn cells(conn: &Connection, region: &RegionId, from_ms: i64) -> Resul
 pub(crate) fn open_by_cell(conn: &Connection) -> Result<Vec<(RegionId, i64, OrderState, i64)>, StoreFault> {
     let sql = format!(
         "SELECT region, cell, state, count(*) AS orders FROM orders INDEXED BY orders_newest_in_state
-         WHERE state IN {OPEN} GROUP BY region, cell, state"
+         WHERE state IN {OPEN} AND state <> 'DELIVERED' GROUP BY region, cell, state"
     );
     let mut statement = conn.prepare_cached(&sql)?;
     let mut rows = statement.query([])?;
@@ -80,7 +80,7 @@ pub(crate) fn open_orders(conn: &Connection, region: &RegionId) -> Result<Vec<Op
         "SELECT o.order_id, o.state, o.placed_at_ms, o.driver_id, o.cell, r.cell AS restaurant_cell
          FROM orders o INDEXED BY orders_newest_in_state
          LEFT JOIN restaurants r ON r.restaurant_id = o.restaurant_id AND r.region = o.region
-         WHERE o.region = ?1 AND o.state IN {OPEN} ORDER BY o.placed_at_ms DESC LIMIT ?2"
+         WHERE o.region = ?1 AND o.state IN {OPEN} AND o.state <> 'DELIVERED' ORDER BY o.placed_at_ms DESC LIMIT ?2"
     );
     let mut statement = conn.prepare_cached(&sql)?;
     let mut rows = statement.query(params![region.as_str(), MOST])?;
@@ -127,7 +127,7 @@ fn read_state(name: String) -> Result<OrderState, StoreFault> {
 /// Per region: when the restaurant was asked that has not answered for longest, of orders placed since `from_ms`.
 pub(crate) fn oldest_unanswered(conn: &Connection, from_ms: i64) -> Result<BTreeMap<RegionId, UnixMs>, StoreFault> {
     let sql = "SELECT region, min(asked_at_ms) AS value FROM orders INDEXED BY orders_newest_in_state
-         WHERE state = 'CONFIRMED' AND placed_at_ms >= ?1 AND asked_at_ms IS NOT NULL GROUP BY region";
+         WHERE state = 'CONFIRMED' AND state <> 'DELIVERED' AND placed_at_ms >= ?1 AND asked_at_ms IS NOT NULL GROUP BY region";
     let found = per_region(conn, sql, &[&from_ms])?;
     Ok(found.into_iter().map(|(region, at)| (region, UnixMs(at))).collect())
 }
@@ -135,7 +135,7 @@ pub(crate) fn oldest_unanswered(conn: &Connection, from_ms: i64) -> Result<BTree
 /// Per region: orders that are cooked for, or wait for a driver.
 pub(crate) fn waiting(conn: &Connection) -> Result<BTreeMap<RegionId, i64>, StoreFault> {
     let sql = "SELECT region, count(*) AS value FROM orders INDEXED BY orders_newest_in_state
-         WHERE state IN ('PREPARING', 'READY_FOR_PICKUP') GROUP BY region";
+         WHERE state IN ('PREPARING', 'READY_FOR_PICKUP') AND state <> 'DELIVERED' GROUP BY region";
     per_region(conn, sql, &[])
 }
 

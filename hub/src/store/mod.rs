@@ -4,8 +4,10 @@
 
 pub(crate) mod alerts;
 pub(crate) mod anomalies;
+pub(crate) mod archive;
 pub(crate) mod directory;
 pub(crate) mod events;
+pub(crate) mod forgotten;
 pub(crate) mod ledger;
 pub(crate) mod map;
 mod migrate;
@@ -31,8 +33,13 @@ use tokio::sync::Semaphore;
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long a statement waits for another process (`tomato-hub region add`) to finish its transaction.
 const BUSY: Duration = Duration::from_secs(5);
-/// WAL pages between checkpoints: 32 MiB, so that a batch of 2,000 events does not pay for one.
-const CHECKPOINT_PAGES: i64 = 8_192;
+/// WAL pages between checkpoints: 128 MiB, so that pages which batch after batch changes are copied once for many.
+const CHECKPOINT_PAGES: i64 = 32_768;
+/// Pages that the writing connection keeps, in KiB: the newest rows of every table, and the upper parts of its indexes.
+/// Without, catching up slows down as the file grows.
+const WRITER_CACHE_KIB: i64 = 262_144;
+/// The same for each reading connection.
+const READER_CACHE_KIB: i64 = 32_768;
 
 /// The file failed, or is not what it should be.
 #[derive(Debug, thiserror::Error)]
@@ -140,23 +147,26 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreFault> {
 }
 
 /// Opens the file for reading only.
-fn open_reader(path: &Path) -> Result<Connection, StoreFault> {
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreFault> {
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     conn.pragma_update(None, "query_only", true)?;
     Ok(conn)
 }
 
 fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreFault> {
+    let writes = mode.contains(OpenFlags::SQLITE_OPEN_READ_WRITE);
+    let cache_kib = if writes { WRITER_CACHE_KIB } else { READER_CACHE_KIB };
     let open = || -> rusqlite::Result<Connection> {
         let conn = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         conn.busy_timeout(BUSY)?;
-        if mode.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
+        if writes {
             conn.pragma_update(None, "journal_mode", "wal")?;
         }
         conn.pragma_update(None, "synchronous", "full")?;
         conn.pragma_update(None, "foreign_keys", true)?;
-        conn.pragma_update(None, "cache_size", -32_768)?;
-        conn.set_prepared_statement_cache_capacity(64);
+        // Negative: KiB instead of pages.
+        conn.pragma_update(None, "cache_size", -cache_kib)?;
+        conn.set_prepared_statement_cache_capacity(128);
         Ok(conn)
     };
     open().map_err(|source| StoreFault::Open {

@@ -13,10 +13,12 @@ use crate::projections::payments::{PaymentRow, PaymentState, RefundRow};
 pub(crate) fn load_payment(
     conn: &Connection,
     region: &RegionId,
-    id: PaymentId,
+    (order, id): (OrderId, PaymentId),
 ) -> Result<Option<PaymentRow>, StoreFault> {
-    let mut statement = conn.prepare_cached("SELECT * FROM payments WHERE payment_id = ?1 AND region = ?2")?;
-    let found = statement.query_row(params![id.bytes(), region.as_str()], |row| Ok(payment(row)));
+    let mut statement =
+        conn.prepare_cached("SELECT * FROM payments WHERE order_id = ?1 AND region = ?2 AND payment_id = ?3")?;
+    let key = params![order.bytes(), region.as_str(), id.bytes()];
+    let found = statement.query_row(key, |row| Ok(payment(row)));
     found.optional()?.transpose()
 }
 
@@ -35,21 +37,27 @@ pub(crate) fn of_order(conn: &Connection, region: &RegionId, id: OrderId) -> Res
 
 /// Inserts or replaces a payment.
 pub(crate) fn save_payment(conn: &Connection, region: &RegionId, row: &PaymentRow) -> Result<(), StoreFault> {
-    conn.prepare_cached("INSERT OR REPLACE INTO payments VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?
-        .execute(params![
-            row.id.bytes(),
-            region.as_str(),
-            row.order.bytes(),
-            row.tip,
-            row.transaction_id,
-            row.state.name(),
-            row.authorised_minor,
-            row.captured_minor,
-            row.refunded_minor,
-            row.currency.code(),
-            row.created_at.0,
-            row.updated_at.0,
-        ])?;
+    conn.prepare_cached(
+        "INSERT INTO payments VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+         ON CONFLICT (order_id, region, payment_id) DO UPDATE SET tip = excluded.tip,
+             transaction_id = excluded.transaction_id, state = excluded.state,
+             authorised_minor = excluded.authorised_minor, captured_minor = excluded.captured_minor,
+             refunded_minor = excluded.refunded_minor, updated_at_ms = excluded.updated_at_ms",
+    )?
+    .execute(params![
+        row.order.bytes(),
+        region.as_str(),
+        row.id.bytes(),
+        row.tip,
+        row.transaction_id,
+        row.state.name(),
+        row.authorised_minor,
+        row.captured_minor,
+        row.refunded_minor,
+        row.currency.code(),
+        row.created_at.0,
+        row.updated_at.0,
+    ])?;
     Ok(())
 }
 
@@ -75,9 +83,15 @@ fn payment(row: &Row<'_>) -> Result<PaymentRow, StoreFault> {
 }
 
 /// The row of one refund.
-pub(crate) fn load_refund(conn: &Connection, region: &RegionId, id: RefundId) -> Result<Option<RefundRow>, StoreFault> {
-    let mut statement = conn.prepare_cached("SELECT * FROM refunds WHERE refund_id = ?1 AND region = ?2")?;
-    let found = statement.query_row(params![id.bytes(), region.as_str()], |row| Ok(refund(row)));
+pub(crate) fn load_refund(
+    conn: &Connection,
+    region: &RegionId,
+    (order, id): (OrderId, RefundId),
+) -> Result<Option<RefundRow>, StoreFault> {
+    let mut statement =
+        conn.prepare_cached("SELECT * FROM refunds WHERE order_id = ?1 AND region = ?2 AND refund_id = ?3")?;
+    let key = params![order.bytes(), region.as_str(), id.bytes()];
+    let found = statement.query_row(key, |row| Ok(refund(row)));
     found.optional()?.transpose()
 }
 
@@ -90,9 +104,9 @@ pub(crate) fn save_refund(conn: &Connection, region: &RegionId, row: &RefundRow)
     };
     conn.prepare_cached("INSERT OR REPLACE INTO refunds VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?
         .execute(params![
-            row.id.bytes(),
-            region.as_str(),
             row.order.bytes(),
+            region.as_str(),
+            row.id.bytes(),
             row.amount_minor,
             row.reason.map_or("", RefundReason::name),
             row.borne_by.map_or("", Bearer::name),

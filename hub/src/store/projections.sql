@@ -1,10 +1,11 @@
 -- Everything that is folded from `events`. These tables are dropped, made again and filled from the events whenever the
 -- fold changes (store/state.rs, FOLD), so they need no migrations, and nobody may keep anything else in them.
+-- Rows name only regions that `regions` knows (ingest/apply.rs); that is not checked again for each.
 -- No row depends on how the regions' events were interleaved: what a rebuild gives is what live ingestion gave.
 
 -- How far the fold of a region is, beyond its cursor.
 CREATE TABLE region_state (
-    region           TEXT    NOT NULL PRIMARY KEY REFERENCES regions (region),
+    region           TEXT    NOT NULL PRIMARY KEY,
     seen_at_ms       INTEGER NOT NULL,          -- latest time of any event
     currency         TEXT,                      -- of its books, by the first posting
     postings         INTEGER NOT NULL,
@@ -15,7 +16,7 @@ CREATE TABLE region_state (
 -- Where each order stands, and what its events and its books say about its money.
 CREATE TABLE orders (
     order_id         BLOB    NOT NULL CHECK (length(order_id) = 16),
-    region           TEXT    NOT NULL REFERENCES regions (region),
+    region           TEXT    NOT NULL,
     version          INTEGER NOT NULL,
     state            TEXT    NOT NULL,
     customer_id      BLOB    NOT NULL,
@@ -46,11 +47,13 @@ CREATE TABLE orders (
     books_clearing_minor INTEGER NOT NULL,      -- of provider_clearing
     books_cash_minor INTEGER NOT NULL,          -- of cash_in_hand and cash_office
     mismatch         TEXT,                      -- why events and books do not agree, if they do not
+    seqs             BLOB    NOT NULL,          -- sequences of its events; projections/orders.rs, Seqs
     PRIMARY KEY (order_id, region)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX orders_newest ON orders (placed_at_ms, order_id);
 CREATE INDEX orders_newest_of_region ON orders (region, placed_at_ms, order_id);
-CREATE INDEX orders_newest_in_state ON orders (state, placed_at_ms, order_id);
+-- Those under way, and those that did not go well: a delivered order costs no place here.
+CREATE INDEX orders_newest_in_state ON orders (state, placed_at_ms, order_id) WHERE state <> 'DELIVERED';
 CREATE INDEX orders_of_restaurant ON orders (restaurant_id, placed_at_ms, order_id);
 CREATE INDEX orders_of_customer ON orders (customer_id, placed_at_ms, order_id);
 CREATE INDEX orders_of_driver ON orders (driver_id, placed_at_ms, order_id) WHERE driver_id IS NOT NULL;
@@ -60,9 +63,9 @@ CREATE INDEX orders_unmatched ON orders (placed_at_ms) WHERE mismatch IS NOT NUL
 CREATE INDEX orders_unbooked ON orders (region, placed_at_ms) WHERE postings = 0 AND taken_minor + cash_minor > 0;
 
 CREATE TABLE payments (
-    payment_id       BLOB    NOT NULL CHECK (length(payment_id) = 16),
-    region           TEXT    NOT NULL REFERENCES regions (region),
     order_id         BLOB    NOT NULL,
+    region           TEXT    NOT NULL,
+    payment_id       BLOB    NOT NULL CHECK (length(payment_id) = 16),
     tip              INTEGER NOT NULL CHECK (tip IN (0, 1)),
     transaction_id   TEXT    NOT NULL,          -- the provider's; empty for cash, and until it is told
     state            TEXT    NOT NULL,
@@ -72,16 +75,15 @@ CREATE TABLE payments (
     currency         TEXT    NOT NULL,
     created_at_ms    INTEGER NOT NULL,
     updated_at_ms    INTEGER NOT NULL,
-    PRIMARY KEY (payment_id, region)
+    PRIMARY KEY (order_id, region, payment_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX payments_of_transaction ON payments (transaction_id) WHERE transaction_id <> '';
-CREATE INDEX payments_of_order ON payments (order_id);
-CREATE INDEX payments_newest ON payments (created_at_ms, payment_id);
+CREATE INDEX payments_newest ON payments (region, created_at_ms);
 
 CREATE TABLE refunds (
-    refund_id        BLOB    NOT NULL CHECK (length(refund_id) = 16),
-    region           TEXT    NOT NULL REFERENCES regions (region),
     order_id         BLOB    NOT NULL,
+    region           TEXT    NOT NULL,
+    refund_id        BLOB    NOT NULL CHECK (length(refund_id) = 16),
     amount_minor     INTEGER NOT NULL,
     reason           TEXT    NOT NULL,
     borne_by         TEXT    NOT NULL,
@@ -89,13 +91,14 @@ CREATE TABLE refunds (
     code             TEXT    NOT NULL,
     requested_at_ms  INTEGER NOT NULL,
     updated_at_ms    INTEGER NOT NULL,
-    PRIMARY KEY (refund_id, region)
+    PRIMARY KEY (order_id, region, refund_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX refunds_open ON refunds (requested_at_ms) WHERE state <> 'done';
 
--- The regions' books, copied. Append-only; each posting's hash covers the one before it in its region.
+-- The regions' books, copied. Append-only; each posting's hash covers the one before it in its region. Those of an order
+-- are found by the sequences in its row.
 CREATE TABLE postings (
-    region           TEXT    NOT NULL REFERENCES regions (region),
+    region           TEXT    NOT NULL,
     seq              INTEGER NOT NULL,          -- of the event
     at_ms            INTEGER NOT NULL,
     order_id         BLOB,
@@ -104,24 +107,26 @@ CREATE TABLE postings (
     hash             BLOB    NOT NULL CHECK (length(hash) = 32),
     PRIMARY KEY (region, seq)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX postings_of_order ON postings (order_id) WHERE order_id IS NOT NULL;
+CREATE TABLE accounts (
+    number           INTEGER NOT NULL PRIMARY KEY,
+    name             TEXT    NOT NULL UNIQUE    -- filled by store/ledger.rs, ACCOUNTS
+) STRICT;
 CREATE TABLE entries (
     region           TEXT    NOT NULL,
     seq              INTEGER NOT NULL,
     n                INTEGER NOT NULL,          -- place in its posting, from 0
-    account          TEXT    NOT NULL,
-    party            TEXT    NOT NULL,          -- id of the restaurant or driver; empty for the region's own accounts
+    account          INTEGER NOT NULL,          -- of `accounts`
+    party            BLOB,                      -- id of the restaurant or driver; NULL for the region's own accounts
     amount_minor     INTEGER NOT NULL CHECK (amount_minor <> 0),  -- debit positive
-    PRIMARY KEY (region, seq, n),
-    FOREIGN KEY (region, seq) REFERENCES postings (region, seq)
+    PRIMARY KEY (region, seq, n)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX entries_of_party ON entries (party, region, account, seq) WHERE party <> '';
+CREATE INDEX entries_of_party ON entries (party, region, account, seq) WHERE party IS NOT NULL;
 CREATE TRIGGER postings_stay BEFORE UPDATE ON postings BEGIN SELECT raise(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER postings_are_kept BEFORE DELETE ON postings BEGIN SELECT raise(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER entries_stay BEFORE UPDATE ON entries BEGIN SELECT raise(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER entries_are_kept BEFORE DELETE ON entries BEGIN SELECT raise(ABORT, 'the ledger is append-only'); END;
 CREATE TABLE balances (
-    region           TEXT    NOT NULL REFERENCES regions (region),
+    region           TEXT    NOT NULL,
     currency         TEXT    NOT NULL,
     account          TEXT    NOT NULL,
     party            TEXT    NOT NULL,
@@ -133,7 +138,7 @@ CREATE TABLE balances (
 
 CREATE TABLE drivers (
     driver_id        BLOB    NOT NULL CHECK (length(driver_id) = 16),
-    region           TEXT    NOT NULL REFERENCES regions (region),
+    region           TEXT    NOT NULL,
     online_since_ms  INTEGER,                   -- NULL while signed off
     orders           INTEGER NOT NULL,          -- bound to the driver now
     counted_to_ms    INTEGER NOT NULL,          -- time at work is in the rollups up to here
@@ -143,7 +148,7 @@ CREATE INDEX drivers_online ON drivers (region) WHERE online_since_ms IS NOT NUL
 
 CREATE TABLE restaurants (
     restaurant_id    BLOB    NOT NULL CHECK (length(restaurant_id) = 16),
-    region           TEXT    NOT NULL REFERENCES regions (region),
+    region           TEXT    NOT NULL,
     name             TEXT    NOT NULL,
     cell             INTEGER NOT NULL,
     open             INTEGER NOT NULL CHECK (open IN (0, 1)),
@@ -153,11 +158,11 @@ CREATE TABLE restaurants (
 -- Analytics: what happened in a stretch of time, per region and per region and cell; see projections/tally.rs.
 CREATE TABLE rollups (
     level            INTEGER NOT NULL,          -- projections/analytics.rs, Level
-    region           TEXT    NOT NULL REFERENCES regions (region),
+    region           TEXT    NOT NULL,
     start_ms         INTEGER NOT NULL,
     cell             INTEGER NOT NULL,          -- 0: the whole region
-    counts           BLOB    NOT NULL,          -- MessagePack
-    spans            BLOB    NOT NULL,          -- MessagePack
+    counts           BLOB    NOT NULL,          -- projections/tally.rs, Counts
+    spans            BLOB    NOT NULL,          -- the same, Spans
     PRIMARY KEY (level, region, start_ms, cell)
 ) STRICT, WITHOUT ROWID;
 

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tomato_shared::cell::RegionId;
 use tomato_shared::time::UnixMs;
 
@@ -35,8 +33,8 @@ pub(crate) fn add(conn: &Connection, region: &RegionId, deltas: &Deltas, latest:
             region.as_str(),
             start_ms,
             cell,
-            pack(&tally.counts)?,
-            pack(&tally.spans)?
+            tally.counts.to_bytes(),
+            tally.spans.to_bytes()
         ])?;
     }
     let mut forget = conn.prepare_cached("DELETE FROM rollups WHERE level = ?1 AND region = ?2 AND start_ms < ?3")?;
@@ -91,9 +89,9 @@ pub(crate) fn sum<G: Ord>(
                 cell: row.get("cell")?,
             };
             let entry = found.entry(group(place)).or_default();
-            entry.counts.add(&unpack::<Counts>(row, "counts")?);
+            entry.counts.add(&counts(row)?);
             if wanted.spans {
-                entry.spans.add(&unpack::<Spans>(row, "spans")?);
+                add_spans(row, &mut entry.spans)?;
             }
         }
     }
@@ -101,25 +99,28 @@ pub(crate) fn sum<G: Ord>(
 }
 
 fn read(row: &Row<'_>) -> Result<Tally, StoreFault> {
-    Ok(Tally {
-        counts: unpack(row, "counts")?,
-        spans: unpack(row, "spans")?,
-    })
+    let mut tally = Tally {
+        counts: counts(row)?,
+        spans: Spans::default(),
+    };
+    add_spans(row, &mut tally.spans)?;
+    Ok(tally)
 }
 
-fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreFault> {
-    rmp_serde::to_vec(value).map_err(|fault| corrupt("counts", &fault))
+fn counts(row: &Row<'_>) -> Result<Counts, StoreFault> {
+    let bytes = row.get_ref("counts")?.as_blob().map_err(rusqlite::Error::from)?;
+    Counts::from_bytes(bytes).ok_or_else(|| corrupt("counts"))
 }
 
-fn unpack<T: DeserializeOwned>(row: &Row<'_>, column: &'static str) -> Result<T, StoreFault> {
-    let bytes = row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?;
-    rmp_serde::from_slice(bytes).map_err(|fault| corrupt(column, &fault))
+fn add_spans(row: &Row<'_>, spans: &mut Spans) -> Result<(), StoreFault> {
+    let bytes = row.get_ref("spans")?.as_blob().map_err(rusqlite::Error::from)?;
+    spans.add_stored(bytes).ok_or_else(|| corrupt("spans"))
 }
 
-fn corrupt(column: &'static str, fault: &dyn std::error::Error) -> StoreFault {
+fn corrupt(column: &'static str) -> StoreFault {
     StoreFault::Corrupt {
         table: "rollups",
         column,
-        found: fault.to_string(),
+        found: "what this program did not write".into(),
     }
 }

@@ -8,7 +8,7 @@ use tomato_shared::cell::RegionId;
 use tomato_shared::time::UnixMs;
 
 use super::StoreFault;
-use super::ledger::Stretch;
+use super::ledger::{self, Stretch};
 use super::regions::region_of;
 
 /// A line of a provider's statement.
@@ -193,7 +193,10 @@ fn owed(conn: &Connection, region: &RegionId, until: UnixMs) -> Result<Vec<(Stre
     while let Some(row) = rows.next()? {
         let (account, party, currency): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let from_seq: i64 = row.get(3)?;
-        let values = params![party, region.as_str(), account, currency, from_seq, until.0];
+        let Some((number, whose)) = ledger::key_of(&account, &party) else {
+            continue;
+        };
+        let values = params![whose, region.as_str(), number, currency, from_seq, until.0];
         let (to_seq, amount): (Option<i64>, Option<i64>) =
             sums.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
         if let (Some(to_seq), Some(amount @ 1..)) = (to_seq, amount) {

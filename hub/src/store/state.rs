@@ -9,7 +9,7 @@ use super::StoreFault;
 use crate::projections::ledger::Books;
 
 /// Number of the fold: raised with every change of what is folded, or how. Projections of another fold are made again.
-pub(crate) const FOLD: i64 = 1;
+pub(crate) const FOLD: i64 = 2;
 
 /// What the fold of a region carries from batch to batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,13 +71,14 @@ pub(crate) fn save(conn: &Connection, region: &RegionId, state: &RegionState) ->
 }
 
 /// Tables of the projections, children first.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "region_state",
     "orders",
     "payments",
     "refunds",
     "entries",
     "postings",
+    "accounts",
     "balances",
     "drivers",
     "restaurants",
@@ -100,6 +101,7 @@ pub(crate) fn clear(conn: &Connection) -> Result<(), StoreFault> {
         conn.execute_batch(&format!("DROP TABLE IF EXISTS {table}"))?;
     }
     conn.execute_batch(include_str!("projections.sql"))?;
+    super::ledger::name_accounts(conn)?;
     conn.execute(
         "INSERT INTO folded VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET fold = excluded.fold",
         [FOLD],

@@ -14,6 +14,7 @@ fn fold_all(rows: &[Vec<u8>]) -> (Option<OrderRow>, Vec<AnomalyKind>) {
         };
         let incoming = OrderEvent {
             region: &envelope.region,
+            seq: envelope.seq,
             order: envelope.order.unwrap(),
             at: envelope.at,
             event: Some(&envelope.event),
@@ -94,6 +95,7 @@ fn event_of_a_newer_writer_moves_only_the_version() {
     let (before, _) = fold_all(&[talker.say(Some(at_version(1)), START, created())]);
     let incoming = OrderEvent {
         region: &talker.region,
+        seq: 2,
         order: at_version(2),
         at: START,
         event: None,
@@ -102,4 +104,15 @@ fn event_of_a_newer_writer_moves_only_the_version() {
     assert_eq!(anomalies, []);
     let after = after.unwrap();
     assert_eq!((after.version, after.state), (2, OrderState::Pending));
+}
+
+#[test]
+fn places_of_events_come_back_as_they_were_stored() {
+    for seqs in [vec![], vec![1], vec![1, 2, 127, 255, 128 * 128, 1 << 40, u64::MAX]] {
+        let bytes = Seqs(seqs.clone()).to_bytes();
+        assert_eq!(Seqs::from_bytes(&bytes), Some(Seqs(seqs)));
+    }
+    assert_eq!(Seqs(vec![70_000, 70_001, 70_003]).to_bytes().len(), 5);
+    assert_eq!(Seqs::from_bytes(&[0x80]), None);
+    assert_eq!(Seqs::from_bytes(&[0xff; 11]), None);
 }

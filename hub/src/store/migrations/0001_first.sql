@@ -35,20 +35,21 @@ CREATE TABLE passed_by (
     stream_seq       INTEGER NOT NULL
 ) STRICT;
 
--- Every applied event as it was received. All other tables about orders can be rebuilt from this one.
+-- Every applied event as it was received. All other tables about orders can be rebuilt from these two. The newest of
+-- each region stand in `events`; as soon as a block of sequences is whole, it is packed (store/archive.rs).
 CREATE TABLE events (
     region           TEXT    NOT NULL REFERENCES regions (region),
     seq              INTEGER NOT NULL,
-    incarnation      INTEGER NOT NULL,
-    at_ms            INTEGER NOT NULL,
-    type             TEXT    NOT NULL,
-    order_id         BLOB    CHECK (length(order_id) = 16),
-    order_version    INTEGER,
-    known            INTEGER NOT NULL CHECK (known IN (0, 1)),  -- 0: of a newer writer, kept but not folded
-    payload          BLOB    NOT NULL,
+    payload          BLOB    NOT NULL,          -- the envelope, MessagePack
     PRIMARY KEY (region, seq)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX events_of_order ON events (order_id, seq) WHERE order_id IS NOT NULL;
+CREATE TABLE event_blocks (
+    region           TEXT    NOT NULL REFERENCES regions (region),
+    first_seq        INTEGER NOT NULL,
+    raw_bytes        INTEGER NOT NULL,
+    body             BLOB    NOT NULL,          -- Zstandard; each envelope after its length, 32 bits little-endian
+    PRIMARY KEY (region, first_seq)
+) STRICT;
 
 -- Events of regions that have since been restored from copies made before them: not part of any total, kept for people.
 CREATE TABLE forgotten (
