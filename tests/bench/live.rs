@@ -1,4 +1,4 @@
-//! Policies `nearest` and `matching`, live: two nodes side by side, each with the same simulated city, at three loads.
+//! Policies `nearest` and `matching`, live: a real node with the same simulated city under each, one after the other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,9 +54,9 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
         "load", "policy", "ctd mean", "ctd p90", "food waits", "wait p90", "busy %", "delivered", "cancelled"
     );
     for load in LOADS {
-        let (nearest, matching) =
-            tokio::try_join!(city(&options, POLICIES[0], load), city(&options, POLICIES[1], load))?;
-        println!("{nearest}\n{matching}");
+        for policy in POLICIES {
+            println!("{}", city(&options, policy, load).await?);
+        }
     }
     Ok(())
 }

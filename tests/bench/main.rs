@@ -6,7 +6,7 @@
 //! | [`contender`] [`bare`] [`sizes`] | a node as a real process; the yardstick; how large its rows have to be |
 //! | [`market`] [`load`] | who orders what; open-loop load over HTTP |
 //! | [`mod@dispatch`] [`mod@hungarian`] | the bench of a dispatch round; its yardstick |
-//! | [`live`] | both policies at work, side by side |
+//! | [`live`] | both policies at work |
 //! | [`meter`] [`machine`] [`report`] | what it cost; where it was measured; table and JSON |
 
 mod bare;
@@ -49,7 +49,7 @@ enum Bench {
     PlaceOrder(place_order::Options),
     /// One dispatch round, against the Hungarian method on the dense matrix.
     Dispatch(dispatch::Options),
-    /// Both dispatch policies live: two nodes side by side, each with the same simulated city.
+    /// Both dispatch policies live, on a real node with the same simulated city under each.
     DispatchLive(live::Options),
     /// Serves the bare handler; place-order starts it.
     #[command(hide = true)]
