@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`config`] | the file, every field with meaning, unit, default and bound |
 //! | [`enrol`] | `tomato-hub region`: lets regions in, and out |
+//! | [`cells`] | `tomato-hub cells`: has cells change hands |
 //! | `registry` | notices changes of the registry while the hub runs |
 //! | `heartbeats`, `live` | what each region says of itself, and how far the hub is with it |
 //! | `ingest` | stream and repair in, one transaction per batch, watermarks out; keeps and kicks the stream's sources |
@@ -34,6 +35,7 @@
 //! a heartbeat that promises more than has arrived makes `ingest::sources` kick them.
 
 mod alerts;
+pub mod cells;
 mod changes;
 mod clock;
 pub mod config;

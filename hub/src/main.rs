@@ -7,10 +7,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tomato_hub::Hub;
+use tomato_hub::cells::{self, Wanted};
 use tomato_hub::config::HubConfig;
 use tomato_hub::enrol::{self, Added};
 use tomato_hub::fault::Chain;
-use tomato_shared::cell::RegionId;
+use tomato_shared::cell::{Cell, RegionId};
 use tomato_shared::runtime::serve::raise_open_files;
 use tomato_shared::runtime::shutdown::{Exit, termination};
 use tomato_shared::runtime::telemetry;
@@ -41,6 +42,9 @@ enum Command {
     /// Lets regions in and out; a running hub notices within a second.
     #[command(subcommand)]
     Region(RegionCommand),
+    /// Moves cells between regions; a running hub begins within a second. Each command may be repeated.
+    #[command(subcommand)]
+    Cells(CellsCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -83,11 +87,74 @@ enum RegionCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum CellsCommand {
+    /// Moves cells, with their restaurants, from one region to another.
+    Move {
+        /// Who has them.
+        #[arg(long)]
+        from: RegionId,
+        /// Who gets them.
+        #[arg(long)]
+        to: RegionId,
+        /// The hub's configuration.
+        #[arg(long)]
+        config: PathBuf,
+        /// H3 cells of resolution 7 or coarser.
+        cells: Vec<Cell>,
+    },
+    /// Gives cells of a region to one that has none yet.
+    Split {
+        /// Who has them.
+        from: RegionId,
+        /// Who gets them.
+        #[arg(long)]
+        into: RegionId,
+        /// The hub's configuration.
+        #[arg(long)]
+        config: PathBuf,
+        /// H3 cells of resolution 7 or coarser.
+        cells: Vec<Cell>,
+    },
+    /// Gives all cells of a region to another.
+    Merge {
+        /// Who has them.
+        from: RegionId,
+        /// Who gets them.
+        #[arg(long)]
+        into: RegionId,
+        /// The hub's configuration.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Who has how many cells, and how far moves are.
+    Status {
+        /// The hub's configuration.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Calls a move off, unless the new owner has the cells already.
+    Cancel {
+        /// Its number.
+        id: u64,
+        /// The hub's configuration.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Makes the map again from what the regions say, after the hub's file was restored from an old copy.
+    Rebuild {
+        /// The hub's configuration.
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run { config } => run(config),
         Command::Rebuild { config } => rebuild(config),
         Command::Region(command) => region(command),
+        Command::Cells(command) => cells(command),
     };
     let Err(fault) = done else {
         return ExitCode::SUCCESS;
@@ -187,4 +254,26 @@ fn region(command: RegionCommand) -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+fn cells(command: CellsCommand) -> Result<(), Box<dyn Error>> {
+    let said = match command {
+        CellsCommand::Move {
+            from,
+            to,
+            config,
+            cells,
+        } => cells::hand_over(&load(config)?, (&from, &to), Wanted::Move(cells))?,
+        CellsCommand::Split {
+            from,
+            into,
+            config,
+            cells,
+        } => cells::hand_over(&load(config)?, (&from, &into), Wanted::Split(cells))?,
+        CellsCommand::Merge { from, into, config } => cells::hand_over(&load(config)?, (&from, &into), Wanted::Merge)?,
+        CellsCommand::Status { config } => cells::status(&load(config)?)?,
+        CellsCommand::Cancel { id, config } => cells::cancel(&load(config)?, id)?,
+        CellsCommand::Rebuild { config } => cells::rebuild(&load(config)?)?,
+    };
+    Ok(write!(std::io::stdout().lock(), "{said}")?)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tomato_shared::cell::RegionId;
 use tomato_shared::runtime::jwt::{self, KeysError};
 use tomato_shared::runtime::nats::{self, Broker, BrokerError};
@@ -30,6 +30,7 @@ use crate::metrics::Metrics;
 use crate::payments::{Provider, ProviderError};
 use crate::region::directory::{Locator, Mirror};
 use crate::region::link::Link;
+use crate::region::parcels::Counter;
 use crate::relay::Relay;
 use crate::steps;
 use crate::store::{self, StoreError, load, meta};
@@ -346,6 +347,7 @@ impl Core {
             tracer: self.tracer.clone(),
         };
         supervisor.spawn("relay", relay.run(supervisor.stop_signal()));
+        let beat = Arc::new(Notify::new());
         let link = Link {
             region: self.region.clone(),
             public_url: public_url.to_owned(),
@@ -357,14 +359,24 @@ impl Core {
             fleet: self.fleet.clone(),
             clock: self.clock,
             locator: locator.clone(),
+            beat: beat.clone(),
         };
         supervisor.spawn("link", link.run(supervisor.stop_signal()));
         let mirror = Mirror {
             client: client.clone(),
             writer: self.writer.clone(),
             locator: locator.clone(),
+            beat,
         };
         supervisor.spawn("directory", mirror.run(supervisor.stop_signal()));
+        let counter = Counter {
+            region: self.region.clone(),
+            client: client.clone(),
+            path: self.path.clone(),
+            locator: locator.clone(),
+            writer: self.writer.clone(),
+        };
+        supervisor.spawn("parcels", counter.run(supervisor.stop_signal()));
         Ok((published, client))
     }
 }

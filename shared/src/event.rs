@@ -17,11 +17,8 @@ use crate::id::{DeliveryId, DriverId, ItemId, OfferId, PaymentId, RefundId, Rest
 use crate::money::Currency;
 use crate::time::UnixMs;
 use books::{Cause, Entry};
-
-pub use envelope::{Actor, Decoded, ENVELOPE_VERSION, Envelope, EventType, Header, OrderRef, decode, encode};
-pub use parts::{
-    Bearer, CancelReason, Choice, DeclineReason, Line, PaymentMethod, Price, RefundReason, RejectWhy, Stage,
-};
+pub use envelope::*;
+pub use parts::*;
 
 /// What happened. The serialised `type` is the name in the catalogue of the design, `order.created`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,6 +45,9 @@ pub enum Event {
         /// The code that brought the discount.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         promo_code: Option<String>,
+        /// Version of the map by which the region took it.
+        #[serde(default, skip_serializing_if = "parts::is_zero")]
+        map_version: u64,
     },
     /// A paid order waits until it is time to cook.
     #[serde(rename = "order.scheduled")]
@@ -413,8 +413,7 @@ pub enum Event {
         /// How much.
         amount_minor: i64,
     },
-    /// The region goes on from a restored copy of its file, under a new incarnation; the first event of each but the first.
-    /// What the hub has of older incarnations beyond `follows_seq` is not part of the region's history any more.
+    /// The first event of a region that goes on from a restored copy: what the hub has beyond `follows_seq` is void.
     #[serde(rename = "region.incarnation.started")]
     IncarnationStarted {
         /// Newest sequence of the older incarnations that still counts.
@@ -430,6 +429,9 @@ pub enum Event {
         /// What the operator said.
         reason: String,
     },
+    /// Cells change hands, and this region has done its part.
+    #[serde(rename = "region.cells.moved")]
+    CellsMoved(CellsMoved),
     /// A restaurant was added or changed.
     #[serde(rename = "restaurant.updated")]
     RestaurantUpdated {

@@ -60,6 +60,8 @@ rejections! {
     IdempotencyKeyReused "idempotency_key_reused" 422 Never "This Idempotency-Key was used for a request with another body; use a new key.";
     /// No region of this node owns the place.
     OutOfArea "out_of_area" 422 Never "The place is outside the area that this region serves; ask /v1/locate who serves it.";
+    /// The place is being handed to another region.
+    CellMoving "cell_moving" 503 Later "This place is being handed to another region; try again in a moment.";
     /// The place belongs to another region.
     OtherRegion "other_region" 421 Never "The place belongs to another region; order there.";
     /// The restaurant does not deliver there.

@@ -73,6 +73,23 @@ pub fn repair(region: &RegionId) -> String {
     format!("{PREFIX}.cmd.{region}.hub.repair")
 }
 
+/// A region asks another for what comes along with cells, [`crate::sync::ParcelRequest`].
+pub fn parcel(from: &RegionId, asker: &RegionId) -> String {
+    format!("{PREFIX}.cmd.{from}.{asker}.parcel")
+}
+
+/// Every such request to a region.
+pub fn parcels_of(region: &RegionId) -> String {
+    format!("{PREFIX}.cmd.{region}.*.parcel")
+}
+
+/// The region that sends a request; `None` for the hub, and for other subjects. The hub's server lets a region ask in its
+/// own name only.
+pub fn asker(subject: &str) -> Option<RegionId> {
+    let rest = subject.strip_prefix(PREFIX)?.strip_prefix(".cmd.")?;
+    rest.split('.').nth(1)?.parse().ok()
+}
+
 /// All requests to a region: `tomato.cmd.<to>.<from>.<verb>`.
 pub fn commands_to(region: &RegionId) -> String {
     format!("{PREFIX}.cmd.{region}.>")
@@ -152,9 +169,12 @@ mod tests {
         ] {
             assert_eq!(subject.split('.').nth(2), Some("blr"), "{subject}");
         }
-        assert_eq!(heartbeat_region(&heartbeat(&blr)), Some(blr));
+        assert_eq!(heartbeat_region(&heartbeat(&blr)), Some(blr.clone()));
         assert_eq!(heartbeat_region("tomato.ev.blr"), None);
         assert_eq!(heartbeat_region("tomato.hb.blr.x"), None);
+        let mys: RegionId = "mys".parse().unwrap();
+        assert_eq!(asker(&parcel(&blr, &mys)), Some(mys));
+        assert_eq!(asker(&repair(&blr)), None, "the hub is no region");
     }
 
     #[test]

@@ -49,6 +49,35 @@ pub struct Territory {
     /// What it says is its own: its cells on its map, and those of its configuration that are nobody's there.
     #[serde(default)]
     pub cells: CellSet,
+    /// Moves for which it has stopped, and written down what comes along.
+    #[serde(default)]
+    pub left: Vec<u64>,
+    /// Moves for which it has everything.
+    #[serde(default)]
+    pub arrived: Vec<u64>,
+}
+
+/// A region asks another for what comes along with cells, on [`crate::subject::parcel`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ParcelRequest {
+    /// Of which move.
+    pub move_id: u64,
+    /// From which byte on.
+    pub offset: u64,
+}
+
+/// Answer to a [`ParcelRequest`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ParcelReply {
+    /// Length of the whole.
+    pub total_bytes: u64,
+    /// As many as fit into one message.
+    #[serde(with = "serde_bytes")]
+    #[schemars(with = "String")]
+    pub bytes: Vec<u8>,
+    /// Why there are none.
+    #[serde(default)]
+    pub fault: Option<String>,
 }
 
 /// Sent by the hub on [`crate::subject::newest`] after a change, and again every few seconds.

@@ -12,6 +12,7 @@
 //! | [`once`] | one Idempotency-Key, one order, the same bytes, also after a kill |
 //! | [`order`] | an order from the menu to the rating, one story a promise |
 //! | [`directory`] | who owns which cells, asked everywhere, with and without the hub |
+//! | [`moves`] | cells that change hands under traffic, with every party killed in the middle |
 //! | [`hub_page`] | the hub in a browser: its numbers, its looks, no foreign request |
 //! | [`restore`] | an old copy of a region's file: fenced, and on under a new incarnation |
 //! | [`telemetry`] | one trace from the request to the stream, and nobody's address in the log |
@@ -25,6 +26,7 @@ mod hub_page;
 mod kills;
 mod money;
 mod money_provider;
+mod moves;
 mod once;
 mod order;
 mod restore;

@@ -26,5 +26,5 @@ mod holds;
 mod kitchen;
 mod planned;
 mod quote;
-mod scene;
+pub(crate) mod scene;
 mod scheduled;

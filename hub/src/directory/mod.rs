@@ -12,19 +12,20 @@ use std::time::{Duration, Instant};
 
 use async_nats::Client;
 use async_nats::jetstream::{self, kv};
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::watch;
 use tomato_shared::cell::RegionId;
 use tomato_shared::directory::{Directory, Map};
 use tomato_shared::runtime::shutdown::StopSignal;
 use tomato_shared::subject;
 use tomato_shared::sync::Newest;
+use tomato_shared::time::UnixMs;
 
 use crate::clock;
 use crate::live::Live;
 use crate::registry::Active;
-use crate::store::{Pool, StoreFault, directory as rows};
-use plan::{Said, Trouble};
+use crate::store::{Pool, StoreFault, directory as rows, moves};
+use plan::{Plan, Said, Trouble};
 
 /// How often what the regions say is looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -101,25 +102,34 @@ impl Mapper {
     async fn follow(&self, told: &mut Told) -> Result<(), StoreFault> {
         let said = self.said();
         let current = self.directory.borrow().clone();
-        let (next, troubles) = plan::next(current.map(), &said, clock::now());
-        for trouble in troubles.iter().filter(|trouble| !told.troubles.contains(trouble)) {
+        let step = self
+            .writer
+            .run(move |conn| step(conn, &current, &said, clock::now()))
+            .await;
+        let plan = match step {
+            Err(fault) if fault.is_fatal() => return Err(fault),
+            Err(fault) => {
+                tracing::warn!(%fault, "the map is not stored");
+                return Ok(());
+            }
+            Ok(plan) => plan,
+        };
+        for trouble in plan.troubles.iter().filter(|trouble| !told.troubles.contains(trouble)) {
             tracing::warn!(%trouble, "the map of the cells");
         }
-        told.troubles = troubles;
-        if next == *current.map() {
-            return Ok(());
+        told.troubles = plan.troubles;
+        for (id, state) in plan.steps {
+            tracing::info!(id, state = state.name(), "a move of cells");
         }
-        let saved = next.clone();
-        let made = self.writer.run(move |conn| save(conn, &saved)).await;
-        match made {
-            Err(fault) if fault.is_fatal() => return Err(fault),
-            Err(fault) => tracing::warn!(%fault, "the map is not stored"),
-            Ok(()) => {
-                tracing::info!(version = next.version, regions = next.regions.len(), "a new map");
-                self.directory.send_replace(Arc::new(Directory::new(next)));
-                // At once, not in its turn.
-                told.at = None;
-            }
+        if plan.map != *self.directory.borrow().map() {
+            tracing::info!(
+                version = plan.map.version,
+                regions = plan.map.regions.len(),
+                "a new map"
+            );
+            self.directory.send_replace(Arc::new(Directory::new(plan.map)));
+            // At once, not in its turn.
+            told.at = None;
         }
         Ok(())
     }
@@ -190,8 +200,26 @@ impl Mapper {
     }
 }
 
-fn save(conn: &mut Connection, map: &Map) -> Result<(), StoreFault> {
-    let tx = conn.transaction()?;
-    rows::save(&tx, map)?;
-    Ok(tx.commit()?)
+/// Decides and writes the next version and what has become of the moves, in one transaction.
+fn step(
+    conn: &mut Connection,
+    current: &Directory,
+    said: &BTreeMap<RegionId, Said>,
+    now: UnixMs,
+) -> Result<Plan, StoreFault> {
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another one only after `tomato-hub cells rebuild`.
+    let map = match rows::version(&tx)? == current.map().version {
+        true => current.map().clone(),
+        false => rows::newest(&tx)?,
+    };
+    let plan = plan::next(&map, &moves::open(&tx)?, said, now);
+    if plan.map != map {
+        rows::save(&tx, &plan.map)?;
+    }
+    for (id, state) in &plan.steps {
+        moves::set(&tx, *id, *state, now)?;
+    }
+    tx.commit()?;
+    Ok(plan)
 }

@@ -49,6 +49,7 @@ impl Story {
                 cell,
                 deliver_at: None,
                 promo_code: None,
+                map_version: 0,
             },
         );
         if self.method == PaymentMethod::Card && self.plant.is_none() && chance.one_in(40) {

@@ -332,6 +332,7 @@ fn details(row: &mut OrderRow, event: &Event, at: UnixMs) {
         | Event::CashDeposited { .. }
         | Event::RegionStatusChanged { .. }
         | Event::IncarnationStarted { .. }
+        | Event::CellsMoved(_)
         | Event::RestaurantUpdated { .. } => {}
     }
 }

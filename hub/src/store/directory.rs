@@ -22,6 +22,18 @@ pub(crate) fn newest(conn: &Connection) -> Result<Map, StoreFault> {
     })
 }
 
+/// Forgets every version.
+pub(crate) fn forget(conn: &Connection) -> Result<(), StoreFault> {
+    conn.execute("DELETE FROM maps", [])?;
+    Ok(())
+}
+
+/// The newest version; 0 before the first.
+pub(crate) fn version(conn: &Connection) -> Result<u64, StoreFault> {
+    let mut statement = conn.prepare_cached("SELECT coalesce(max(version), 0) FROM maps")?;
+    Ok(statement.query_row([], |row| row.get::<_, i64>(0))?.unsigned_abs())
+}
+
 /// Adds a version; never writes over one.
 pub(crate) fn save(conn: &Connection, map: &Map) -> Result<(), StoreFault> {
     let doc = serde_json::to_string(map).unwrap_or_default();

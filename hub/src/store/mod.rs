@@ -11,6 +11,7 @@ pub(crate) mod forgotten;
 pub(crate) mod ledger;
 pub(crate) mod map;
 mod migrate;
+pub(crate) mod moves;
 pub(crate) mod orders;
 pub(crate) mod payments;
 pub(crate) mod people;

@@ -11,8 +11,8 @@ use tomato_shared::time::DurationMs;
 use super::command::{Answer, PutRestaurant, Refusal, RestaurantCommand};
 use super::draft::Draft;
 use super::model::{Busy, By, Restaurant, Stock, next_midnight};
-use super::quote;
 use super::view::{self, Reply};
+use super::{moving, quote};
 
 /// Longest pause of a restaurant or of an item, and longest busy time.
 const SPAN_MAX: DurationMs = DurationMs::from_mins(366 * 24 * 60);
@@ -79,6 +79,7 @@ pub(super) fn run(draft: &mut Draft<'_>, id: RestaurantId, command: &RestaurantC
 
 /// The row to edit, its version raised.
 fn edited(draft: &Draft<'_>, id: RestaurantId, expected_version: Option<u32>) -> Result<Restaurant, Refusal> {
+    moving::check_here(draft, id)?;
     let mut row = Restaurant::clone(draft.restaurant(id)?);
     if expected_version.is_some_and(|expected| expected != row.version) {
         return Err(Rejection::VersionConflict.into());
@@ -91,6 +92,9 @@ fn edited(draft: &Draft<'_>, id: RestaurantId, expected_version: Option<u32>) ->
 fn put(draft: &mut Draft<'_>, wanted: &PutRestaurant) -> Result<Answer, Refusal> {
     let territory = &draft.city.catalogue().territory;
     territory.check(draft.policy, &wanted.restaurant.place)?;
+    if draft.restaurant(wanted.restaurant.id).is_ok() {
+        moving::check_here(draft, wanted.restaurant.id)?;
+    }
     let current = draft
         .restaurant(wanted.restaurant.id)
         .map(|row| row.version)
@@ -149,6 +153,10 @@ fn set_item(
 
 /// Takes items off the menu until tomorrow: they have run out.
 pub(super) fn take_off(draft: &mut Draft<'_>, id: RestaurantId, items: &[ItemId]) -> Result<(), Refusal> {
+    if moving::check_here(draft, id).is_err() {
+        // Its menu is another region's business now.
+        return Ok(());
+    }
     let until = next_midnight(draft.now, &draft.policy.zone);
     let mut row = edited(draft, id, None)?;
     for item in row.menu.iter_mut().filter(|item| items.contains(&item.id)) {
@@ -157,13 +165,18 @@ pub(super) fn take_off(draft: &mut Draft<'_>, id: RestaurantId, items: &[ItemId]
     write(draft, row).map(drop)
 }
 
-fn write(draft: &mut Draft<'_>, row: Restaurant) -> Result<Answer, Refusal> {
+/// Says that a restaurant is as it is now.
+pub(super) fn tell(draft: &mut Draft<'_>, row: &Restaurant) {
     draft.tell_region(Event::RestaurantUpdated {
         restaurant_id: row.id,
         name: row.name.clone(),
         cell: row.place.cell(EVENT_RESOLUTION),
-        open: quote::is_open(&row, draft.now, draft.policy),
+        open: quote::is_open(row, draft.now, draft.policy),
     });
+}
+
+fn write(draft: &mut Draft<'_>, row: Restaurant) -> Result<Answer, Refusal> {
+    tell(draft, &row);
     let view = view::restaurant(&row, draft.policy, draft.now, |item_id| draft.stock(row.id, item_id));
     draft.changes.restaurants.insert(row.id, row.into());
     Ok(Answer {

@@ -16,6 +16,7 @@ use super::draft::{Changes, Rated};
 use super::model::{
     Driver, Order, PaymentState, Promotion, Reservation, ReservationKey, ReservationState, Restaurant, Stock,
 };
+use super::moving::Parcel;
 use super::territory::Territory;
 use super::timer::TimerKey;
 
@@ -45,7 +46,7 @@ pub struct RegionStatus {
 }
 
 /// What customers gave, so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stars {
     /// All stars together.
     pub sum: u64,
@@ -79,6 +80,8 @@ pub struct City {
     dispatch_at: Option<UnixMs>,
     promo_uses: BTreeMap<(String, UserId), u32>,
     stars: BTreeMap<Rated, Stars>,
+    /// Without the answers, which stay on disk.
+    parcels: BTreeMap<u64, Parcel>,
     // Derived from the orders above.
     waiting: BTreeSet<(UnixMs, OrderId)>,
     offers: BTreeSet<(OfferId, OrderId)>,
@@ -191,6 +194,11 @@ impl City {
         self.stars.get(&whom).copied().unwrap_or_default()
     }
 
+    /// What goes along with cells that have left, by the number of the move.
+    pub fn parcel(&self, move_id: u64) -> Option<&Parcel> {
+        self.parcels.get(&move_id)
+    }
+
     /// When a deadline comes, where it is set.
     pub fn deadline(&self, key: TimerKey) -> Option<UnixMs> {
         self.deadlines.get(&key).copied()
@@ -234,6 +242,12 @@ impl City {
         }
         if let Some(territory) = &changes.territory {
             Arc::make_mut(&mut self.catalogue).territory.clone_from(territory);
+        }
+        for (id, parcel) in &changes.parcels {
+            match parcel {
+                Some(parcel) => self.parcels.insert(*id, parcel.clone()),
+                None => self.parcels.remove(id),
+            };
         }
         for (key, uses) in &changes.promo_uses {
             let before = match uses {

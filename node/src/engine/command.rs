@@ -7,6 +7,7 @@ use tomato_shared::rejection::Rejection;
 use tomato_shared::time::{DurationMs, UnixMs};
 
 use super::model::{Address, Hours, MenuItem, PaymentAction, Promotion, Proof, Restaurant, Span, Vehicle};
+use super::moving::Parcel;
 use super::timer::TimerKey;
 use super::view::Reply;
 
@@ -53,6 +54,10 @@ pub enum Command {
     CardsDown(bool),
     /// The hub has a new map of who owns which cells.
     TakeMap(Box<Map>),
+    /// What goes along with the cells of a move is here.
+    TakeIn(u64, Box<Parcel>),
+    /// The other region of a move asks for what goes along.
+    HandOut(u64),
     /// A deadline has come.
     TimerDue(TimerKey),
     /// Time to find drivers for the orders that wait.
@@ -228,6 +233,8 @@ impl Command {
             | Self::PauseRegion { .. }
             | Self::CardsDown(_)
             | Self::TakeMap(_)
+            | Self::TakeIn(..)
+            | Self::HandOut(_)
             | Self::Dispatch(_)
             | Self::Round(_) => None,
         }

@@ -53,6 +53,8 @@ pub fn of(command: &Command) -> Option<Deed> {
         | Command::ProviderEvent(_)
         | Command::CardsDown(_)
         | Command::TakeMap(_)
+        | Command::TakeIn(..)
+        | Command::HandOut(_)
         | Command::TimerDue(_)
         | Command::Dispatch(_)
         | Command::Round(_) => None,

@@ -14,6 +14,7 @@ use tomato_shared::time::UnixMs;
 use super::city::{City, RegionStatus, Stars};
 use super::command::{ProviderEvent, Refusal};
 use super::model::{By, Driver, Order, Promotion, Reservation, ReservationKey, Restaurant, Shift, Stock};
+use super::moving::{KeptAnswer, Parcel};
 use super::policy::{DispatchKind, Policy};
 use super::task::{Task, TaskKey};
 use super::territory::Territory;
@@ -44,6 +45,10 @@ pub struct Changes {
     pub region: Option<RegionStatus>,
     /// Which cells are the region's.
     pub territory: Option<Arc<Territory>>,
+    /// What goes along with cells that have left (`Some`), or is not needed any more.
+    pub parcels: BTreeMap<u64, Option<Parcel>>,
+    /// Answers that clients had from another region.
+    pub answers: Vec<KeptAnswer>,
     /// Deadlines set (`Some`) or dropped.
     pub timers: BTreeMap<TimerKey, Option<UnixMs>>,
     /// Calls to be made (`Some`) or done with.

@@ -13,7 +13,7 @@
 //! | [`dispatch`] [`round`] | which driver is asked: the nearest, or by a plan |
 //! | [`offer`] [`driver`] [`shift`] | what drivers are asked; pickup, hand-over; signing on and off |
 //! | [`feedback`] | ratings, tips, refunds |
-//! | [`territory`] | which cells are the region's |
+//! | [`territory`] [`moving`] | which cells are the region's; what goes along when they change hands |
 //! | [`deed`] | what of an operator's acts goes into the audit log |
 //! | [`matching`] [`snapshot`] | the whole plan: which driver fetches which orders, when; what it is made from |
 
@@ -30,6 +30,7 @@ pub mod feedback;
 pub mod matching;
 pub mod menu;
 pub mod model;
+pub mod moving;
 pub mod offer;
 pub mod order;
 pub mod payment;
@@ -114,7 +115,9 @@ fn run(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Refusal> {
         Command::ProviderEvent(event) => provider::heard(draft, event),
         Command::CardsDown(down) => provider::cards_down(draft, *down),
         Command::TimerDue(key) => timer_due(draft, *key),
-        Command::TakeMap(map) => Ok(territory::take_map(draft, map)),
+        Command::TakeMap(map) => moving::take_map(draft, map),
+        Command::TakeIn(id, parcel) => moving::take_in(draft, *id, parcel),
+        Command::HandOut(id) => moving::hand_out(draft, *id),
         Command::Dispatch(waiting) => dispatch::nearest(draft, waiting),
         Command::Round(planned) => round::carry_out(draft, planned),
     }

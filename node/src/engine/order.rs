@@ -60,6 +60,7 @@ pub(super) fn place(draft: &mut Draft<'_>, wanted: &PlaceOrder) -> Result<Answer
         cell: wanted.basket.deliver_to.place.cell(EVENT_RESOLUTION),
         deliver_at: deal.deliver_at,
         promo_code: deal.promo.map(|promo| promo.code),
+        map_version: draft.city.catalogue().territory.directory.map().version,
     };
     draft.tell(id, event)?;
     let expires_at = draft.now + draft.policy.hold;

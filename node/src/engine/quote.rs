@@ -133,6 +133,9 @@ pub fn choose<'c>(
     catalogue.territory.check(policy, &place)?;
     if let Some(id) = basket.restaurant_id {
         let restaurant = catalogue.restaurants.get(&id).ok_or(Rejection::NotFound)?;
+        if let Some(to) = &restaurant.moved_to {
+            return Err(catalogue.territory.gone(to));
+        }
         takes_orders(restaurant, basket, policy, now)?;
         if !restaurant.delivers_to(&place) {
             return Err(Refusal::with(Rejection::TooFarFromRestaurant, restaurant.name.clone()));
@@ -171,7 +174,7 @@ fn takes_orders(restaurant: &Restaurant, basket: &Basket, policy: &Policy, now: 
     }
     let cook_at = cooking_at(restaurant, basket, policy, now);
     // What the switches say now says little about later; whether the operator has closed it does.
-    if restaurant.suspended || !has_hours(restaurant, cook_at, policy) {
+    if restaurant.suspended || restaurant.moved_to.is_some() || !has_hours(restaurant, cook_at, policy) {
         return closed(format!(
             "{} would have to cook at {cook_at} and is closed then",
             restaurant.name

@@ -192,6 +192,7 @@ fn plain(event: &Event) -> Option<Name> {
         | Event::RegionStatusChanged { .. }
         | Event::IncarnationStarted { .. }
         | Event::DriverStatusChanged { .. }
+        | Event::CellsMoved(_)
         | Event::RestaurantUpdated { .. } => None,
     }
 }

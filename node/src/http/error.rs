@@ -26,6 +26,7 @@ pub fn of(rejection: Rejection) -> Problem {
     let problem = Problem::new(status, rejection.code(), rejection.title());
     match rejection.status() {
         429 => problem.retry_after(jitter(5, 15)),
+        503 if rejection == Rejection::CellMoving => problem.retry_after(jitter(1, 3)),
         503 => problem.retry_after(jitter(20, 40)),
         _ => problem,
     }

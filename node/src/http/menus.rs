@@ -47,6 +47,7 @@ pub async fn write(call: Call, input: RestaurantInput) -> Result<Response, Probl
             delivery_cells: CellSet::new(input.delivery_cells),
             preparation_min: input.preparation_min,
             menu: input.menu.into_iter().map(menu_item).collect(),
+            moved_to: None,
         },
     };
     submit(&call, id, RestaurantCommand::Put(Box::new(command))).await

@@ -95,6 +95,7 @@ pub async fn list(call: Call) -> Result<Response, Problem> {
     let mut found: Vec<(f64, &Restaurant, Vec<String>)> = catalogue
         .restaurants
         .values()
+        .filter(|row| row.moved_to.is_none())
         .filter(|row| place.is_none_or(|place| row.delivers_to(&place)))
         .filter(|row| !only_open || quote::is_open(row, now, &app.policy))
         .map(|row| (place.map_or(0.0, |place| row.place.distance_m(&place)), row.as_ref()))
@@ -147,6 +148,9 @@ pub async fn read(call: Call) -> Result<Response, Problem> {
         .get(&id)
         .cloned()
         .ok_or_else(error::not_found)?;
+    if let Some(to) = &restaurant.moved_to {
+        return Err(error::from_refusal(call.app.catalogue().territory.gone(to)));
+    }
     let stock = stock(&call, &restaurant).await?;
     let left = |item_id: ItemId| {
         let at = stock.binary_search_by_key(&item_id, |(item_id, _)| *item_id).ok()?;

@@ -8,20 +8,21 @@ use std::time::Duration;
 use async_nats::jetstream::{self, kv};
 use async_nats::{Client, Message};
 use futures_util::StreamExt as _;
-use tokio::sync::watch;
-use tomato_shared::cell::{Cell, LatLng, REGION_RESOLUTION};
-use tomato_shared::directory::{self, Map, Owner};
+use tokio::sync::{Notify, watch};
+use tomato_shared::cell::{Cell, LatLng, REGION_RESOLUTION, RegionId};
+use tomato_shared::directory::{self, Map, Owner, Phase};
 use tomato_shared::runtime::shutdown::StopSignal;
 use tomato_shared::subject;
 use tomato_shared::sync::{Newest, Territory};
 use tomato_shared::time::UnixMs;
 
 use super::link::LinkError;
+use super::parcels;
 use crate::engine::city::Catalogue;
 use crate::engine::command::Command;
 use crate::engine::model::By;
 use crate::engine::policy::Policy;
-use crate::engine::territory::Whose;
+use crate::engine::territory::{Part, Side, Whose};
 use crate::writer::{Context, Writer};
 
 /// How long the hub's bucket may take to answer.
@@ -53,7 +54,7 @@ impl Locator {
     pub fn owner(&self, cell: Cell) -> Option<Owner> {
         let territory = self.catalogue.borrow().territory.clone();
         match territory.whose(&self.policy, cell) {
-            Whose::Ours => Some(Owner {
+            Whose::Ours | Whose::Moving => Some(Owner {
                 region: self.policy.region.clone(),
                 public_url: self.public_url.as_ref().to_owned(),
                 map_version: territory.directory.map().version,
@@ -81,10 +82,31 @@ impl Locator {
     pub fn territory(&self) -> Territory {
         let territory = self.catalogue.borrow().territory.clone();
         let map = territory.directory.map();
+        let on = |side| {
+            let parts = territory.parts.iter().filter(|(_, part)| part.side == side);
+            parts.map(|(id, _)| *id).collect()
+        };
         Territory {
             map_version: map.version,
             cells: map.claim(&self.policy.region, &self.policy.cells),
+            left: on(Side::Left),
+            arrived: on(Side::Arrived),
         }
+    }
+
+    /// What this region has done for a move.
+    pub fn part(&self, move_id: u64) -> Option<Part> {
+        self.catalogue.borrow().territory.parts.get(&move_id).cloned()
+    }
+
+    /// Moves to this region that wait for what goes along, and where it is.
+    fn awaited(&self) -> Vec<(u64, RegionId)> {
+        let territory = self.catalogue.borrow().territory.clone();
+        let here = &self.policy.region;
+        let moves = territory.directory.map().moves.iter();
+        let wanted = moves.filter(|row| row.to == *here && row.phase == Phase::Arriving);
+        let open = wanted.filter(|row| !territory.parts.contains_key(&row.id));
+        open.map(|row| (row.id, row.from.clone())).collect()
     }
 
     fn map_version(&self) -> u64 {
@@ -101,6 +123,8 @@ pub struct Mirror {
     pub writer: Writer,
     /// Which map is there.
     pub locator: Locator,
+    /// Has the hub told at once what has changed.
+    pub beat: Arc<Notify>,
 }
 
 impl Mirror {
@@ -129,6 +153,11 @@ impl Mirror {
             // It is said again every few seconds.
             return tracing::warn!(reason, version = newest.map_version, "no newer map yet");
         }
+        for (move_id, from) in self.locator.awaited() {
+            if let Err(reason) = self.take_in(move_id, &from).await {
+                tracing::warn!(reason, move_id, "what goes along with new cells is not here yet");
+            }
+        }
         if newest.map_version == self.locator.map_version() {
             self.locator.confirmed_at.fetch_max(newest.at.0, Ordering::Relaxed);
         }
@@ -147,10 +176,20 @@ impl Mirror {
             return Err(format!("the map contradicts itself: {}", faults.join("; ")));
         }
         let command = Command::TakeMap(Box::new(map));
+        self.command(command).await
+    }
+
+    async fn take_in(&self, move_id: u64, from: &RegionId) -> Result<(), String> {
+        let here = &self.locator.policy.region;
+        let parcel = parcels::fetch(&self.client, here, from, move_id).await?;
+        tracing::info!(move_id, %from, restaurants = parcel.restaurants.len(), "cells have arrived");
+        self.command(Command::TakeIn(move_id, Box::new(parcel))).await
+    }
+
+    async fn command(&self, command: Command) -> Result<(), String> {
         let taken = self.writer.submit(By::System, command, Context::default()).await;
-        taken
-            .map(drop)
-            .map_err(|failure| format!("the map was not taken: {failure:?}"))
+        self.beat.notify_one();
+        taken.map(drop).map_err(|failure| format!("not written: {failure:?}"))
     }
 
     /// A value of the hub's bucket, read over the link.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_nats::{Client, Message, Subscriber};
 use futures_util::StreamExt as _;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tomato_shared::cell::RegionId;
 use tomato_shared::runtime::shutdown::StopSignal;
 use tomato_shared::subject;
@@ -50,6 +50,8 @@ pub struct Link {
     pub clock: Clock,
     /// What the region has of the directory.
     pub locator: Locator,
+    /// Something has changed that the hub waits for.
+    pub beat: Arc<Notify>,
 }
 
 /// The broker does not let us listen.
@@ -74,6 +76,7 @@ impl Link {
             tokio::select! {
                 () = stop.stopped() => return Ok(()),
                 _ = beat.tick() => self.beat().await,
+                () = self.beat.notified() => self.beat().await,
                 Some(message) = watermarks.next() => self.watermark(&message),
                 Some(message) = repairs.next() => self.repair(message).await,
             }

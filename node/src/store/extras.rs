@@ -14,8 +14,6 @@ use crate::feed::totals::Counts;
 
 /// Key of the region's status in `meta`.
 pub(super) const REGION_STATUS: &str = "region_status";
-/// Key of the newest map in `meta`.
-pub(super) const MAP: &str = "map";
 
 /// Writes what a decision changed of these.
 pub(super) fn put(connection: &Connection, changes: &Changes, at: UnixMs) -> Result<(), WriteError> {
@@ -28,9 +26,6 @@ pub(super) fn put(connection: &Connection, changes: &Changes, at: UnixMs) -> Res
     put_stars(connection, changes)?;
     if let Some(status) = &changes.region {
         put_fact(connection, REGION_STATUS, &json(status)?)?;
-    }
-    if let Some(territory) = &changes.territory {
-        put_fact(connection, MAP, &json(territory.directory.map())?)?;
     }
     Ok(())
 }

@@ -1,23 +1,19 @@
 //! Reads rows back: the working set at the start, and single orders that are over.
 
-use std::sync::Arc;
-
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::de::DeserializeOwned;
-use tomato_shared::directory::Directory;
 use tomato_shared::id::{Id, OrderId};
 use tomato_shared::order::OrderState;
 use tomato_shared::time::UnixMs;
 
 use super::StoreError;
-use super::extras::{MAP, REGION_STATUS};
+use super::extras::REGION_STATUS;
 use crate::engine::city::{City, Stars};
 use crate::engine::draft::{Changes, Rated};
 use crate::engine::model::{
     Driver, Order, PaymentState, Promotion, Reservation, ReservationKey, ReservationState, Restaurant, Stock,
 };
 use crate::engine::task::{Task, TaskKey, TaskKind};
-use crate::engine::territory::Territory;
 use crate::engine::timer::TimerKey;
 use crate::feed::totals::Totals;
 
@@ -158,12 +154,7 @@ fn load_beside(connection: &Connection, changes: &mut Changes) -> Result<(), Sto
         changes.region = Some(doc("meta", row, 0)?);
         Ok(())
     })?;
-    let sql = format!("SELECT value FROM meta WHERE key = '{MAP}'");
-    each(connection, "meta", &sql, |row| {
-        let directory = Arc::new(Directory::new(doc("meta", row, 0)?));
-        changes.territory = Some(Arc::new(Territory { directory }));
-        Ok(())
-    })
+    super::moves::load(connection, changes)
 }
 
 /// One order by id, open or over.

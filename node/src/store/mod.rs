@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`mod@write`] | the rows and outbox entries of a decision, inside the writer's transaction |
 //! | [`extras`] | the rows beside the orders: books, promotions, stars, audit log |
+//! | [`moves`] | the map, and what goes along with cells that change hands |
 //! | [`load`] | what a start needs in memory |
 //! | [`pool`] [`reads`] | read-only connections, and what they are asked |
 
 pub mod extras;
 pub mod load;
 pub mod meta;
+pub mod moves;
 pub mod outbox;
 pub mod pool;
 pub mod reads;

@@ -146,7 +146,7 @@ fn file_itself_refuses_stock_and_reservations_that_cannot_be() {
         "INSERT INTO stock VALUES (x'02', x'02', 'many', 0, 0)".to_owned(),
         format!("INSERT INTO reservations VALUES ({id}, {id}, {id}, 0, 'held', 1)"),
         format!("INSERT INTO reservations VALUES ({id}, {id}, {id}, 1, 'lost', 1)"),
-        "INSERT INTO orders VALUES (x'01', x'01', x'01', NULL, 'PENDING', 1, 1, 1, NULL, '{}')".to_owned(),
+        "INSERT INTO orders VALUES (x'01', x'01', x'01', NULL, 'PENDING', 1, 1, 1, NULL, '{}', NULL)".to_owned(),
         "INSERT INTO idempotency VALUES (x'01', x'01', 200, x'', 1)".to_owned(),
     ] {
         let error = store.connection.execute(&bad, []).expect_err(&bad);
@@ -164,7 +164,7 @@ fn row_that_cannot_be_read_is_named() {
     for (table, row) in [
         (
             "orders",
-            format!("INSERT INTO orders VALUES ({id}, {id}, {id}, NULL, 'PENDING', 1, 1, 1, NULL, '{{}}')"),
+            format!("INSERT INTO orders VALUES ({id}, {id}, {id}, NULL, 'PENDING', 1, 1, 1, NULL, '{{}}', NULL)"),
         ),
         (
             "restaurants",
@@ -234,6 +234,7 @@ fn sink(store: Rc<RefCell<Store>>) -> impl FnMut(&Changes, By, UnixMs) {
             by,
             device_at: None,
             trace: None,
+            key: None,
         };
         let envelopes = write::write(&store.borrow().connection, changes, &stamp).unwrap();
         head_seq += envelopes.len() as u64;

@@ -5,7 +5,7 @@ use tomato_shared::cell::RegionId;
 use tomato_shared::event::{ENVELOPE_VERSION, Envelope, Event, OrderRef};
 use tomato_shared::time::UnixMs;
 
-use super::extras;
+use super::{extras, moves};
 use crate::engine::draft::{Changes, NewEvent};
 use crate::engine::model::{By, Driver, Order, Restaurant};
 
@@ -26,6 +26,8 @@ pub struct Stamp<'a> {
     pub device_at: Option<UnixMs>,
     /// W3C trace context.
     pub trace: Option<&'a str>,
+    /// The client's key of the command, as it is stored.
+    pub key: Option<[u8; 16]>,
 }
 
 /// A row that could not be written.
@@ -42,7 +44,7 @@ pub enum WriteError {
 /// Writes every row and outbox entry, and returns the envelopes in order.
 pub fn write(connection: &Connection, changes: &Changes, stamp: &Stamp<'_>) -> Result<Vec<Envelope>, WriteError> {
     for order in changes.orders.values() {
-        put_order(connection, order)?;
+        put_order(connection, order, stamp.key)?;
     }
     for restaurant in changes.restaurants.values() {
         put_restaurant(connection, restaurant)?;
@@ -55,6 +57,7 @@ pub fn write(connection: &Connection, changes: &Changes, stamp: &Stamp<'_>) -> R
     put_timers(connection, changes)?;
     put_tasks(connection, changes, stamp.trace)?;
     extras::put(connection, changes, stamp.at)?;
+    moves::put(connection, changes)?;
     (1u64..)
         .zip(&changes.events)
         .map(|(nth, event)| put_event(connection, event, stamp, stamp.head_seq + nth))
@@ -65,9 +68,11 @@ pub(super) fn json<T: serde::Serialize>(row: &T) -> Result<String, WriteError> {
     serde_json::to_string(row).map_err(|error| WriteError::Encode(error.to_string()))
 }
 
-fn put_order(connection: &Connection, order: &Order) -> Result<(), WriteError> {
-    let sql = "INSERT INTO orders (id, customer_id, restaurant_id, driver_id, state, version, total_minor, placed_at, ended_at, doc)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+/// `key` is that of the command; an order keeps the one under which it was placed.
+fn put_order(connection: &Connection, order: &Order, key: Option<[u8; 16]>) -> Result<(), WriteError> {
+    let sql = "INSERT INTO orders (id, customer_id, restaurant_id, driver_id, state, version, total_minor, placed_at, ended_at, doc,
+                   idempotency_key)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
                ON CONFLICT (id) DO UPDATE SET restaurant_id = ?3, driver_id = ?4, state = ?5, version = ?6, ended_at = ?9, doc = ?10";
     connection.prepare_cached(sql)?.execute(params![
         order.id.bytes(),
@@ -80,6 +85,7 @@ fn put_order(connection: &Connection, order: &Order) -> Result<(), WriteError> {
         order.placed_at.0,
         order.ended_at.map(|at| at.0),
         json(order)?,
+        key,
     ])?;
     Ok(())
 }

@@ -224,6 +224,7 @@ impl Batch<'_> {
             by,
             device_at: context.device_at,
             trace: context.trace.as_deref(),
+            key: context.key.map(|key| key.key),
         };
         write::write(self.connection, changes, &stamp).map_err(Fault::from)
     }

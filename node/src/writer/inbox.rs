@@ -27,10 +27,12 @@ impl Class {
             Command::Restaurant(..)
             | Command::PutPromotion(_)
             | Command::PauseRegion { .. }
-            | Command::TakeMap(_)
             | Command::Driver(_, DriverCommand::Put { .. } | DriverCommand::Plan(_) | DriverCommand::DepositCash(_))
             | Command::Order(_, OrderCommand::Rate { .. }) => Self::Other,
-            Command::Order(
+            Command::TakeMap(_)
+            | Command::TakeIn(..)
+            | Command::HandOut(_)
+            | Command::Order(
                 _,
                 OrderCommand::Cancel
                 | OrderCommand::Accept(_)

@@ -52,6 +52,7 @@ impl Event {
             Self::CashDeposited { .. } => "driver.cash.deposited",
             Self::RegionStatusChanged { .. } => "region.status.changed",
             Self::IncarnationStarted { .. } => "region.incarnation.started",
+            Self::CellsMoved(_) => "region.cells.moved",
             Self::RestaurantUpdated { .. } => "restaurant.updated",
         }
     }
@@ -109,6 +110,7 @@ impl Event {
             | Self::CashDeposited { .. }
             | Self::RegionStatusChanged { .. }
             | Self::IncarnationStarted { .. }
+            | Self::CellsMoved(_)
             | Self::RestaurantUpdated { .. } => None,
         }
     }

@@ -1,5 +1,6 @@
 //! What events are made of: lines, prices, reasons.
 
+use crate::cell::{CellSet, RegionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -183,4 +184,38 @@ words! {
         /// The driver.
         Driver "driver",
     }
+}
+
+/// Whether a version is that before the first: left out, so that older readers and files see what they know.
+pub(super) const fn is_zero(version: &u64) -> bool {
+    *version == 0
+}
+
+/// What a region has done for cells that change hands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CellsMoved {
+    /// The number of the move.
+    pub move_id: u64,
+    /// What it was.
+    pub step: CellsStep,
+    /// By which version of the map.
+    pub map_version: u64,
+    /// The other region.
+    pub other: RegionId,
+    /// Which cells, compacted.
+    pub cells: CellSet,
+    /// How many restaurants went along.
+    pub restaurants: u32,
+}
+
+/// A region's part in a move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CellsStep {
+    /// It takes no more orders there.
+    Left,
+    /// The move was called off: it takes orders there again.
+    Kept,
+    /// It takes orders there from now on.
+    Arrived,
 }

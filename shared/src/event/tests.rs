@@ -44,6 +44,7 @@ fn created() -> Event {
         cell: "88618924d7fffff".parse().unwrap(),
         deliver_at: None,
         promo_code: None,
+        map_version: 0,
     }
 }
 

@@ -73,3 +73,16 @@ CREATE TABLE maps (
     made_at_ms       INTEGER NOT NULL,
     doc              TEXT    NOT NULL
 ) STRICT;
+
+-- Cells that change hands.
+CREATE TABLE moves (
+    id               INTEGER NOT NULL PRIMARY KEY,  -- never used again, also not by a new hub: made from the clock
+    from_region      TEXT    NOT NULL REFERENCES regions (region),
+    to_region        TEXT    NOT NULL REFERENCES regions (region),
+    cells            TEXT    NOT NULL,
+    state            TEXT    NOT NULL CHECK (state IN ('waiting', 'leaving', 'arriving', 'done', 'cancelled')),
+    cancel           INTEGER NOT NULL,          -- whether somebody wants it called off
+    asked_at_ms      INTEGER NOT NULL,
+    since_ms         INTEGER NOT NULL
+) STRICT;
+CREATE INDEX moves_open ON moves (id) WHERE state NOT IN ('done', 'cancelled');

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tomato_shared::cell::{CellSet, LatLng};
+use tomato_shared::cell::{CellSet, LatLng, RegionId};
 use tomato_shared::id::{ItemId, RestaurantId};
 use tomato_shared::time::UnixMs;
 
@@ -42,6 +42,9 @@ pub struct Restaurant {
     pub preparation_min: u32,
     /// What it sells.
     pub menu: Vec<MenuItem>,
+    /// The region that has it now. The row stays for the orders that were placed here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<RegionId>,
 }
 
 /// A kitchen that has more to do than usual.
@@ -56,7 +59,7 @@ pub struct Busy {
 impl Restaurant {
     /// Whether the switches let it take orders at a moment; its hours are asked apart.
     pub fn is_willing(&self, at: UnixMs) -> bool {
-        self.open && !self.suspended && self.paused_until.is_none_or(|until| until <= at)
+        self.open && !self.suspended && self.moved_to.is_none() && self.paused_until.is_none_or(|until| until <= at)
     }
 
     /// How long it cooks what is ordered at a moment, in minutes.

@@ -256,6 +256,7 @@ pub(crate) fn put_restaurant(n: u8) -> PutRestaurant {
         delivery_cells: CellSet::default(),
         preparation_min: 15,
         menu,
+        moved_to: None,
     };
     PutRestaurant {
         restaurant,

@@ -6,6 +6,7 @@ mod drivers;
 pub(crate) mod fixture;
 mod hours;
 mod menu;
+mod moving;
 mod operators;
 mod payments;
 mod placing;

@@ -134,6 +134,7 @@ fn totals_follow_the_events() {
     let created = Event::OrderCreated {
         deliver_at: None,
         promo_code: None,
+        map_version: 0,
         customer_id: id(1),
         restaurant_id: id(2),
         lines: Vec::new(),

@@ -50,7 +50,9 @@ CREATE TABLE orders (
     total_minor   INTEGER NOT NULL,
     placed_at     INTEGER NOT NULL,
     ended_at      INTEGER,
-    doc           TEXT    NOT NULL
+    doc           TEXT    NOT NULL,
+    -- Under which it was placed; a key of `idempotency` while that is kept.
+    idempotency_key BLOB
 ) STRICT;
 
 -- Ids of one customer or restaurant are time-ordered, so these serve "newest first" without a sort.
@@ -157,6 +159,32 @@ CREATE TABLE idempotency (
 ) STRICT;
 
 CREATE INDEX idempotency_by_age ON idempotency (created_at);
+
+-- The newest map of who owns which cells.
+CREATE TABLE map (
+    id      INTEGER PRIMARY KEY CHECK (id = 1),
+    version INTEGER NOT NULL,
+    doc     TEXT    NOT NULL
+) STRICT;
+
+-- What this region has done for cells that change hands, until that is over.
+CREATE TABLE moves (
+    id  INTEGER PRIMARY KEY,
+    doc TEXT    NOT NULL
+) STRICT;
+
+-- What goes along with cells that have left, MessagePack, until the new owner has it.
+CREATE TABLE parcels (
+    move_id INTEGER PRIMARY KEY,
+    doc     BLOB    NOT NULL
+) STRICT;
+
+-- Answers of `idempotency` that came along with a restaurant, to go along again.
+CREATE TABLE answers_that_came (
+    restaurant_id BLOB NOT NULL,
+    key           BLOB NOT NULL,
+    PRIMARY KEY (restaurant_id, key)
+) STRICT, WITHOUT ROWID;
 
 -- Row id == sequence in the region's stream: gapless, assigned by the writer, never reused.
 CREATE TABLE outbox (

@@ -2,6 +2,7 @@
 
 mod afterwards;
 mod driving;
+mod elsewhere;
 mod kitchens;
 mod paying;
 mod placing;
@@ -34,7 +35,14 @@ fn check_all(cases: &[Case]) {
 
 #[test]
 fn every_code_that_the_engine_gives_is_among_the_cases() {
-    let cases = [afterwards::ALL, driving::ALL, kitchens::ALL, paying::ALL, placing::ALL];
+    let cases = [
+        afterwards::ALL,
+        driving::ALL,
+        elsewhere::ALL,
+        kitchens::ALL,
+        paying::ALL,
+        placing::ALL,
+    ];
     let given: Vec<R> = cases
         .iter()
         .copied()
