@@ -91,7 +91,7 @@ impl Router {
         self.rests_until.is_none()
     }
 
-    /// All ways that are known, after asking for those of a problem; takes at most [`WAIT_MAX`].
+    /// All ways that are known, after asking for those of a problem; takes at most `WAIT_MAX`.
     pub async fn table(&mut self, problem: &Problem, now: UnixMs) -> Arc<Table> {
         let before = self.known.len();
         self.known.retain(|_, (_, at)| *at + HOLDS > now);

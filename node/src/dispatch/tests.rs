@@ -16,11 +16,11 @@ use super::history::History;
 use super::plane::Plane;
 use super::problem::Facts;
 use super::router::Router;
-use crate::engine::command::{Command, OrderCommand};
+use crate::engine::command::{Command, OrderCommand, RestaurantCommand};
 use crate::engine::matching::{Config, Driver, Duty, Point, Problem, Ready, TablePoint, Travel};
 use crate::engine::model::{By, Order};
 use crate::engine::snapshot::{DriverSeen, OrderSeen, Snapshot};
-use crate::engine::tests::world::{World, driver, restaurant};
+use crate::engine::tests::world::{BURGER, World, driver, restaurant};
 
 const NOW: UnixMs = UnixMs(1_800_000_000_000);
 
@@ -160,7 +160,17 @@ fn past() -> Vec<(tomato_shared::event::Event, Order)> {
     let mut told = Vec::new();
     let mut world = World::new();
     for _ in 0..60 {
-        let id = world.preparing();
+        let more = RestaurantCommand::SetItem {
+            item_id: BURGER,
+            available: true,
+            off: None,
+            left: Some(10),
+        };
+        let kitchen = By::Restaurant(restaurant(1));
+        world.ok(kitchen, Command::Restaurant(restaurant(1), more));
+        let id = world.confirmed();
+        let promise = OrderCommand::Accept(DurationMs::from_mins(10));
+        world.ok(kitchen, Command::Order(id, promise));
         world.now = world.now + DurationMs::from_mins(20);
         world.ok(
             By::Restaurant(restaurant(1)),

@@ -29,7 +29,7 @@ pub type Table = BTreeMap<(TablePoint, TablePoint), i64>;
 /// Places of a router's table are this far apart: near enough, and a driver under way is not a new place every second.
 const TABLE_STEP_M: f64 = 100.0;
 
-/// A point rounded to [`TABLE_STEP_M`], the key of a router's table.
+/// A point rounded to `TABLE_STEP_M`, the key of a router's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TablePoint(pub i64, pub i64);
 
