@@ -73,7 +73,8 @@ fn put_order(connection: &Connection, order: &Order, key: Option<[u8; 16]>) -> R
     let sql = "INSERT INTO orders (id, customer_id, restaurant_id, driver_id, state, version, total_minor, placed_at, ended_at, doc,
                    idempotency_key)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-               ON CONFLICT (id) DO UPDATE SET restaurant_id = ?3, driver_id = ?4, state = ?5, version = ?6, ended_at = ?9, doc = ?10";
+               ON CONFLICT (id) DO UPDATE SET restaurant_id = ?3, driver_id = ?4, state = ?5, version = ?6, total_minor = ?7,
+                   ended_at = ?9, doc = ?10";
     connection.prepare_cached(sql)?.execute(params![
         order.id.bytes(),
         order.customer_id.bytes(),
