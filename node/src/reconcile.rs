@@ -10,6 +10,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use serde::Deserialize;
 use tomato_shared::event::PaymentMethod;
+use tomato_shared::event::books::Cause;
 use tomato_shared::id::OrderId;
 use tomato_shared::time::UnixMs;
 
@@ -165,7 +166,8 @@ fn read_books(
         let mut statement = connection.prepare(sql)?;
         let found = statement.query_map([], |row| {
             let id: [u8; 16] = row.get(0)?;
-            Ok((id, row.get::<_, String>(1)?, row.get::<_, i64>(3)?))
+            let (account, cause): (String, String) = (row.get(1)?, row.get(2)?);
+            Ok((id, account, cause, row.get::<_, i64>(3)?))
         })?;
         for row in found {
             rows.push(row?);
@@ -173,13 +175,14 @@ fn read_books(
         Ok::<(), rusqlite::Error>(())
     })();
     read.map_err(failed)?;
-    for (id, account, minor) in rows {
+    for (id, account, cause, minor) in rows {
         if account != "provider_clearing" {
             report.cash.1 += minor.max(0);
             continue;
         }
         let accounts = all.entry(OrderId::from_bytes(id).to_string()).or_default();
-        if minor >= 0 {
+        // What a bank returns after a dispute is no new charge.
+        if minor >= 0 && cause != Cause::Disputed.name() {
             accounts.books.charged += minor;
         } else {
             accounts.books.refunded -= minor;
@@ -238,9 +241,10 @@ fn of_row(order: &Order) -> Sums {
     } else {
         0
     };
+    let disputed: i64 = payment.disputes.iter().map(|row| row.withdrawn_minor).sum();
     Sums {
         charged: taken + tips,
-        refunded: done.map(|refund| refund.amount_minor).sum(),
+        refunded: done.map(|refund| refund.amount_minor).sum::<i64>() + disputed,
     }
 }
 

@@ -4,6 +4,7 @@
 //! their default. Rules for change: add optional fields freely (`#[serde(default)]`), never rename or retype one;
 //! anything else is a new event type. Events carry opaque ids and coarse cells, never a name, address or telephone number.
 
+mod bodies;
 pub mod books;
 mod envelope;
 mod meaning;
@@ -16,6 +17,7 @@ use crate::cell::Cell;
 use crate::id::{DeliveryId, DriverId, ItemId, OfferId, PaymentId, RefundId, RestaurantId, UserId};
 use crate::money::Currency;
 use crate::time::UnixMs;
+pub use bodies::{Declined, Disputed, Rated, Retried, Short};
 use books::{Cause, Entry};
 pub use envelope::*;
 pub use parts::*;
@@ -67,16 +69,7 @@ pub enum Event {
     },
     /// An order was refused because stock was short; nothing was held.
     #[serde(rename = "inventory.reservation.failed")]
-    InventoryReservationFailed {
-        /// Where.
-        restaurant_id: RestaurantId,
-        /// The item that was short.
-        item_id: ItemId,
-        /// How many were asked for.
-        wanted: u32,
-        /// How many were left.
-        left: u32,
-    },
+    InventoryReservationFailed(Short),
     /// Held stock is free again.
     #[serde(rename = "inventory.released")]
     InventoryReleased {
@@ -146,6 +139,12 @@ pub enum Event {
         /// The provider's code.
         code: String,
     },
+    /// The provider declined this attempt; the customer may pay with another card for a while.
+    #[serde(rename = "payment.declined")]
+    PaymentDeclined(Declined),
+    /// The customer pays with another card.
+    #[serde(rename = "payment.retried")]
+    PaymentRetried(Retried),
     /// The provider wants the customer to do something first: to confirm the card, or to pay on its page.
     #[serde(rename = "payment.action_required")]
     PaymentActionRequired {
@@ -160,6 +159,9 @@ pub enum Event {
         /// The provider's code.
         code: String,
     },
+    /// A customer's bank took money back through the provider, or the dispute about that was decided.
+    #[serde(rename = "payment.disputed")]
+    PaymentDisputed(Disputed),
     /// Entries of the region's books; they sum to zero.
     #[serde(rename = "ledger.posted")]
     LedgerPosted {
@@ -368,17 +370,7 @@ pub enum Event {
     RatingRequested {},
     /// The customer rated: 1 to 5 stars each.
     #[serde(rename = "order.rated")]
-    OrderRated {
-        /// The restaurant.
-        restaurant_id: RestaurantId,
-        /// Its stars.
-        restaurant_stars: u8,
-        /// The driver.
-        driver_id: DriverId,
-        /// Their stars, where given.
-        #[serde(default)]
-        driver_stars: Option<u8>,
-    },
+    OrderRated(Rated),
     /// The customer gave the driver something more, after delivery.
     #[serde(rename = "order.tipped")]
     OrderTipped {

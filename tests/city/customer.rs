@@ -32,6 +32,9 @@ const REFUSALS: [&str; 10] = [
     "promo_used_up",
 ];
 
+/// Cards that somebody has besides the first.
+const CARDS_MORE: u64 = 2;
+
 /// Tries to order as planned, and follows the order; returns when it is final or was refused.
 pub async fn run(city: Arc<City>, plan: OrderPlan) {
     let region = &city.world.ground.region;
@@ -148,7 +151,7 @@ async fn afterwards(city: &City, api: &Api, (plan, follower): (u64, &Follower), 
 /// Watches an order until it is final.
 pub(super) async fn follow(city: &City, api: &Api, mut follower: Follower, (fate, order): (Fate, Order)) -> Follower {
     let id = order.id;
-    let mut answered = None;
+    let (mut answered, mut cards_left) = (None, CARDS_MORE);
     let mut gives_up_at = match fate {
         Fate::GivesUp(after) => Some(order.placed_at + after),
         Fate::Patient | Fate::Absent => None,
@@ -164,6 +167,15 @@ pub(super) async fn follow(city: &City, api: &Api, mut follower: Follower, (fate
         {
             answered = Some(change.expires_at);
             answer_change(city, api, &follower, id).await;
+            continue;
+        }
+        if follower
+            .order(id)
+            .is_some_and(|order| order.payment.state == "DECLINED")
+            && cards_left > 0
+        {
+            cards_left -= 1;
+            another_card(city, api, &follower, (id, cards_left)).await;
             continue;
         }
         if gives_up_at.is_some_and(|at| at <= city.clock.now()) {
@@ -206,6 +218,26 @@ async fn answer_change(city: &City, api: &Api, follower: &Follower, id: OrderId)
         // The kitchen went on, or somebody else had the last of it.
         Err(error) if ["change_gone", "sold_out"].contains(&error.code()) => {}
         Err(error) => city.tracker.complain(format!("customer answers {id}: {error}")),
+    }
+}
+
+/// Whose card was declined tries another, or leaves it.
+async fn another_card(city: &City, api: &Api, follower: &Follower, (id, cards_left): (OrderId, u64)) {
+    let bytes = u64::from_le_bytes(id.bytes()[8..].try_into().unwrap_or_default());
+    let mut rng = stream(city.seed, "another card", bytes ^ cards_left);
+    if !happens(&mut rng, city.habits.another_card) {
+        return;
+    }
+    let card = if happens(&mut rng, 0.5) {
+        "card_declined"
+    } else {
+        "card_ok"
+    };
+    match api.pay(id, card).await {
+        Ok(order) => follower.put(order),
+        // The time for it was over.
+        Err(error) if error.code() == "wrong_state" => {}
+        Err(error) => city.tracker.complain(format!("customer pays {id} again: {error}")),
     }
 }
 

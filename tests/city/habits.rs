@@ -15,10 +15,22 @@ pub struct Habits {
     pub cash: f64,
     /// Share whose card is declined.
     pub card_declined: f64,
+    /// Share of those who then try another card; half of these are declined again.
+    pub another_card: f64,
     /// Share whose card takes ten seconds.
     pub card_slow: f64,
     /// Share whose card's outcome is unknown for a minute.
     pub card_timeout: f64,
+    /// Share whose bank wants a confirmation, and of those whose bank wants one in vain.
+    pub card_3ds: f64,
+    pub card_3ds_abandoned: f64,
+    /// Share whose card turns out to have been authorised when the order is long over.
+    pub card_late: f64,
+    /// Share whose money does not come although it was promised.
+    pub card_capture_refused: f64,
+    /// Share to whom money goes back late, or not at the first try; these give their orders up more often.
+    pub card_refund_slow: f64,
+    pub card_refund_failed: f64,
     /// Share who give the order up soon after placing it.
     pub customer_cancels: f64,
     /// Share who do not open the door.
@@ -76,8 +88,15 @@ impl Default for Habits {
             any_restaurant: 0.1,
             cash: 0.2,
             card_declined: 0.03,
+            another_card: 0.6,
             card_slow: 0.03,
             card_timeout: 0.01,
+            card_3ds: 0.03,
+            card_3ds_abandoned: 0.01,
+            card_late: 0.01,
+            card_capture_refused: 0.01,
+            card_refund_slow: 0.02,
+            card_refund_failed: 0.02,
             customer_cancels: 0.02,
             customer_absent: 0.01,
             scheduled: 0.04,
@@ -113,6 +132,12 @@ impl Habits {
             card_declined: 0.0,
             card_slow: 0.0,
             card_timeout: 0.0,
+            card_3ds: 0.0,
+            card_3ds_abandoned: 0.0,
+            card_late: 0.0,
+            card_capture_refused: 0.0,
+            card_refund_slow: 0.0,
+            card_refund_failed: 0.0,
             customer_cancels: 0.0,
             customer_absent: 0.0,
             restaurant_rejects: 0.0,

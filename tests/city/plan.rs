@@ -111,6 +111,8 @@ fn plan(rng: &mut StdRng, world: &World, habits: &Habits, (number, opens_after):
         }
     }
     let ahead_min = habits.ahead_min;
+    let payment = payment(rng, habits);
+    let fate = fate(rng, habits, &payment);
     OrderPlan {
         number,
         opens_after,
@@ -119,13 +121,13 @@ fn plan(rng: &mut StdRng, world: &World, habits: &Habits, (number, opens_after):
         restaurant: (!any).then_some(restaurant.id),
         items,
         deliver_to: address(rng, world, restaurant.put.place),
-        payment: payment(rng, habits),
+        payment,
         tip_minor: happens(rng, 0.4).then(|| 1_000 * rng.random_range(1..=5)),
         ahead: happens(rng, habits.scheduled)
             .then(|| DurationMs::from_mins(rng.random_range(ahead_min.0..=ahead_min.1))),
         promo: happens(rng, habits.promo),
         quoted: happens(rng, habits.quotes),
-        fate: fate(rng, habits),
+        fate,
     }
 }
 
@@ -172,6 +174,12 @@ fn payment(rng: &mut StdRng, habits: &Habits) -> Payment {
         ("card_insufficient_funds", habits.card_declined / 2.0),
         ("card_slow", habits.card_slow),
         ("card_timeout", habits.card_timeout),
+        ("card_3ds", habits.card_3ds),
+        ("card_3ds_abandoned", habits.card_3ds_abandoned),
+        ("card_late", habits.card_late),
+        ("card_capture_refused", habits.card_capture_refused),
+        ("card_refund_slow", habits.card_refund_slow),
+        ("card_refund_failed", habits.card_refund_failed),
     ];
     let mut draw = rng.random::<f64>();
     for (card, share) in cards {
@@ -183,9 +191,19 @@ fn payment(rng: &mut StdRng, habits: &Habits) -> Payment {
     Payment::card("card_ok")
 }
 
-fn fate(rng: &mut StdRng, habits: &Habits) -> Fate {
-    if happens(rng, habits.customer_cancels) {
-        Fate::GivesUp(super::chance::seconds(rng, (2, 40)))
+/// Nobody sees how refunds behave on a card that is never sent anything back.
+fn fate(rng: &mut StdRng, habits: &Habits, payment: &Payment) -> Fate {
+    let returning = payment
+        .card
+        .as_deref()
+        .is_some_and(|card| card.starts_with("card_refund_"));
+    let (cancels, after_s) = if returning {
+        (0.5, (60, 200))
+    } else {
+        (habits.customer_cancels, (2, 40))
+    };
+    if happens(rng, cancels) {
+        Fate::GivesUp(super::chance::seconds(rng, after_s))
     } else if happens(rng, habits.customer_absent) {
         Fate::Absent
     } else {

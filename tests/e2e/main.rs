@@ -7,8 +7,10 @@
 //! | [`kills`] | every process killed again and again under traffic: nothing acknowledged is lost, hub equals region |
 //! | [`chaos`] | the network cut in every way, power cuts, full stores, foreign keys: the short runs of `./scripts/chaos` |
 //! | [`alone`] | a region that sells without a hub, which catches up when it appears |
-//! | [`money`] | every failure of a payment, with the node killed at every step of it |
+//! | [`money`] | every failure of a payment, with the node killed before and after its durable steps |
 //! | [`money_provider`] | the provider away, late, unknown; Razorpay; `reconcile` |
+//! | [`money_later`] | disputes, forgotten keys, money taken by hand, refunds of single dishes |
+//! | [`money_production`] | the production profile; every field sent to Stripe against Stripe's own types |
 //! | [`once`] | one Idempotency-Key, one order, the same bytes, also after a kill |
 //! | [`order`] | an order from the menu to the rating, one story a promise |
 //! | [`directory`] | who owns which cells, asked everywhere, with and without the hub |
@@ -25,6 +27,8 @@ mod directory;
 mod hub_page;
 mod kills;
 mod money;
+mod money_later;
+mod money_production;
 mod money_provider;
 mod moves;
 mod once;

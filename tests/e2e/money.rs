@@ -34,9 +34,11 @@ type Scripts = [(&'static str, &'static str)];
 
 /// What can go wrong until the restaurant has the order.
 #[rustfmt::skip]
-const BEFORE: [(&str, &str); 8] = [
+const BEFORE: [(&str, &str); 9] = [
     ("delivered", "place ok, payment AUTHORISED, accept, payment CAPTURED, ready, assign, deliver, end DELIVERED"),
     ("payment fails", "place chargeDeclined, end PAYMENT_FAILED"),
+    ("another card", "place chargeDeclined, payment DECLINED, pay 3ds, refuse, payment DECLINED, pay ok, payment AUTHORISED, \
+      accept, ready, assign, deliver, end DELIVERED"),
     ("3-D Secure", "place 3ds, confirm, payment AUTHORISED, accept, ready, assign, deliver, end DELIVERED"),
     ("3-D Secure fails", "place 3ds, refuse, end PAYMENT_FAILED"),
     ("hold expires while paying", "place 3ds, end CANCELLED"),

@@ -144,6 +144,19 @@ impl Api {
     }
 }
 
+/// Cards.
+impl Api {
+    /// Pays with another card after one was declined.
+    pub async fn pay(&self, id: OrderId, card: &str) -> Result<Order> {
+        self.command(
+            Method::POST,
+            &format!("/v1/orders/{id}/payment"),
+            &json!({ "card": card }),
+        )
+        .await
+    }
+}
+
 /// Drivers.
 impl Api {
     /// Own state, offers and delivery.

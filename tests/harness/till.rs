@@ -207,6 +207,26 @@ impl Till {
         wait_until("the region to know whether cards can be charged", LIMIT, told).await;
     }
 
+    /// The region's file.
+    pub async fn config(&self) -> String {
+        std::fs::read_to_string(self.config_file().await).unwrap()
+    }
+
+    async fn config_file(&self) -> PathBuf {
+        self.stack.lock().await.folder().join("blr.toml")
+    }
+
+    /// kill -9, and a start with a clock that is so much further. Only for a clock that runs faster than real time.
+    pub async fn move_clock(&self, ms: i64) {
+        let mut file: toml::Table = self.config().await.parse().unwrap();
+        let rate = file["clock"]["rate"].as_float().unwrap();
+        let epoch: UnixMs = serde_json::from_value(json!(file["clock"]["epoch"].as_str().unwrap())).unwrap();
+        let earlier = UnixMs(epoch.0 - (ms as f64 / (rate - 1.0)) as i64);
+        file["clock"]["epoch"] = toml::Value::String(earlier.to_string());
+        std::fs::write(self.config_file().await, file.to_string()).unwrap();
+        self.kill().await;
+    }
+
     /// Waits until so much region time has passed.
     pub async fn pass(&self, ms: i64) {
         let now = async || self.operator.version().await.ok().map(|version| version.now);
@@ -278,7 +298,7 @@ impl Till {
 
     /// Runs `tomato-node reconcile` beside the node: whether it found nothing wrong, and what it said.
     pub async fn reconcile(&self, args: &[&str]) -> (bool, String) {
-        let config = self.stack.lock().await.folder().join("blr.toml");
+        let config = self.config_file().await;
         let program = workspace_program("tomato-node").unwrap();
         let mut command = tokio::process::Command::new(program);
         command.arg("reconcile").arg("--config").arg(config).args(args);

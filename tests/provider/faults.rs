@@ -53,7 +53,7 @@ pub struct Faults {
 struct State {
     rng: StdRng,
     share: f64,
-    down: bool,
+    always: Option<Fault>,
     planned: Vec<(&'static str, Fault)>,
     counts: BTreeMap<(&'static str, Fault), u64>,
     calls: BTreeMap<&'static str, u64>,
@@ -65,7 +65,7 @@ impl Faults {
             state: Mutex::new(State {
                 rng: StdRng::seed_from_u64(seed),
                 share: 0.0,
-                down: false,
+                always: None,
                 planned: Vec::new(),
                 counts: BTreeMap::new(),
                 calls: BTreeMap::new(),
@@ -82,9 +82,14 @@ impl Faults {
         self.state().share = share;
     }
 
+    /// From now on this goes wrong with every call, or nothing does any more.
+    pub fn always(&self, fault: Option<Fault>) {
+        self.state().always = fault;
+    }
+
     /// From now on nobody is there (every call gets [`Fault::Garbage`]), or is there again.
     pub fn down(&self, down: bool) {
-        self.state().down = down;
+        self.always(down.then_some(Fault::Garbage));
     }
 
     /// The next call of a kind (as in [`kind`]) goes wrong in this way.
@@ -117,8 +122,8 @@ impl Faults {
         *state.calls.entry(kind).or_default() += 1;
         let planned = state.planned.iter().position(|(of, _)| *of == kind);
         let share = state.share;
-        let fault = if state.down {
-            Some(Fault::Garbage)
+        let fault = if let Some(fault) = state.always {
+            Some(fault)
         } else if let Some(at) = planned {
             Some(state.planned.remove(at).1)
         } else if state.rng.random_bool(share) {

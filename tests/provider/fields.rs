@@ -9,7 +9,7 @@ pub const API_VERSION: &str = "2026-10-28.endive";
 
 /// Method, path and fields.
 #[rustfmt::skip]
-pub const FIELDS: [(bool, &str, &[&str]); 8] = [
+pub const FIELDS: [(bool, &str, &[&str]); 10] = [
     (true, "v1/payment_intents", &[
         "allowed_payment_method_types", "amount", "amount_details", "application_fee_amount", "automatic_payment_methods",
         "capture_method", "confirm", "confirmation_method", "confirmation_token", "currency", "customer",
@@ -33,11 +33,13 @@ pub const FIELDS: [(bool, &str, &[&str]); 8] = [
         "reason", "refund_application_fee", "reverse_transfer",
     ]),
     (false, "v1/refunds", &["charge", "created", "ending_before", "expand", "limit", "payment_intent", "starting_after"]),
+    (false, "v1/disputes", &["charge", "created", "ending_before", "expand", "limit", "payment_intent", "starting_after"]),
+    (false, "v1/disputes/*", &["expand"]),
     (false, "v1/balance", &["expand"]),
 ];
 
-/// The first field of a call that Stripe does not know; `steps` is the path.
-pub fn unknown(post: bool, steps: &[&str], fields: &[(String, String)]) -> Option<String> {
+/// A call as in [`FIELDS`], with its method; `steps` is the path.
+pub fn call(post: bool, steps: &[&str]) -> Option<(String, &'static [&'static str])> {
     let fits = |template: &str| {
         let template: Vec<&str> = template.split('/').collect();
         template.len() == steps.len()
@@ -46,9 +48,16 @@ pub fn unknown(post: bool, steps: &[&str], fields: &[(String, String)]) -> Optio
                 .zip(steps)
                 .all(|(want, step)| *want == "*" || want == step)
     };
-    let (_, _, known) = FIELDS
+    let (_, path, known) = FIELDS
         .iter()
         .find(|(is_post, path, _)| *is_post == post && fits(path))?;
+    let method = if post { "POST" } else { "GET" };
+    Some((format!("{method} {path}"), known))
+}
+
+/// The first field of a call that Stripe does not know.
+pub fn unknown(post: bool, steps: &[&str], fields: &[(String, String)]) -> Option<String> {
+    let (_, known) = call(post, steps)?;
     let name = |field: &str| field.split('[').next().unwrap_or_default().to_owned();
     let names = fields.iter().map(|(field, _)| name(field));
     names.into_iter().find(|name| !known.contains(&name.as_str()))

@@ -11,7 +11,7 @@ use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::ledger::{Charge, Refund, Side, now_s};
+use super::ledger::{Charge, Dispute, Refund, Side, now_s};
 use super::{RAZORPAY_HOOKS, STRIPE_HOOKS};
 
 /// How webhooks come.
@@ -71,6 +71,14 @@ struct State {
     nth: u64,
 }
 
+/// What a message is about besides a charge.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Of<'l> {
+    Charge,
+    Refund(&'l Refund),
+    Dispute(&'l Dispute),
+}
+
 /// One message, ready to be sent again and again.
 #[derive(Debug, Clone)]
 struct Message {
@@ -112,12 +120,12 @@ impl Hooks {
         &self.counts
     }
 
-    /// Tells that something happened to a charge, or to a refund of it.
-    pub(crate) fn tell(&self, kind: &str, charge: &Charge, refund: Option<&Refund>) {
+    /// Tells that something happened to a charge, or to a refund or dispute of it.
+    pub(crate) fn tell(&self, kind: &str, charge: &Charge, of: Of<'_>) {
         let mut state = self.state();
         let Some(base) = state.base.clone() else { return };
         state.nth += 1;
-        let message = message(&base, state.nth, (kind, charge, refund));
+        let message = message(&base, state.nth, (kind, charge, of));
         let habit = state.habit;
         let delay = habit.delay.mul_f64(state.rng.random_range(0.0..1.0));
         let again = state.rng.random_bool(habit.doubled);
@@ -197,11 +205,15 @@ impl Sender {
     }
 }
 
-fn message(base: &str, nth: u64, (kind, charge, refund): (&str, &Charge, Option<&Refund>)) -> Message {
+fn message(base: &str, nth: u64, (kind, charge, of): (&str, &Charge, Of<'_>)) -> Message {
     match charge.side {
         Side::Stripe => {
             let id = format!("evt_{nth:08}");
-            let object = refund.map_or_else(|| charge.intent(), |refund| refund.stripe(charge));
+            let object = match of {
+                Of::Charge => charge.intent(),
+                Of::Refund(refund) => refund.stripe(charge),
+                Of::Dispute(dispute) => dispute.stripe(charge),
+            };
             let event = json!({
                 "id": id, "object": "event", "api_version": super::fields::API_VERSION, "created": now_s(), "type": kind,
                 "livemode": false, "pending_webhooks": 1, "data": {"object": object},
@@ -215,8 +227,10 @@ fn message(base: &str, nth: u64, (kind, charge, refund): (&str, &Charge, Option<
         }
         Side::Razorpay => {
             let mut payload = json!({"payment": {"entity": charge.payment()}});
-            if let Some(refund) = refund {
-                payload["refund"] = json!({"entity": refund.razorpay(charge)});
+            match of {
+                Of::Charge => {}
+                Of::Refund(refund) => payload["refund"] = json!({"entity": refund.razorpay(charge)}),
+                Of::Dispute(dispute) => payload["dispute"] = json!({"entity": dispute.razorpay(charge)}),
             }
             let event: Value = json!({
                 "entity": "event", "account_id": "acc_fake", "event": kind, "contains": ["payment"],

@@ -59,6 +59,18 @@ pub struct Refund {
     pub created_s: i64,
 }
 
+/// Money that a customer's bank took back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dispute {
+    pub id: String,
+    /// Of which charge.
+    pub charge: String,
+    pub minor: i64,
+    /// In Stripe's words: `needs_response`, `won`, `lost`.
+    pub status: &'static str,
+    pub created_s: i64,
+}
+
 /// What moved for one payment of the client.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Moved {
@@ -94,7 +106,10 @@ pub struct Kept {
 pub struct Ledger {
     pub charges: Vec<Charge>,
     pub bills: Vec<Bill>,
+    pub disputes: Vec<Dispute>,
     pub keys: BTreeMap<String, Kept>,
+    /// A value of each field that a client has sent to Stripe, by call and field.
+    pub sent: BTreeMap<(String, String), String>,
     /// What a client sent that a provider would not have taken.
     pub violations: Vec<String>,
     nth: u64,
@@ -110,6 +125,46 @@ impl Ledger {
     /// A charge by its id.
     pub(crate) fn charge(&mut self, id: &str) -> Option<&mut Charge> {
         self.charges.iter_mut().find(|charge| charge.id == id)
+    }
+
+    /// A bank disputes all that was taken for an order. Gives what to tell.
+    pub(crate) fn dispute(&mut self, order: &str) -> Option<(Charge, Dispute)> {
+        let taken = |charge: &&Charge| charge.metadata["order"] == *order && charge.captured_minor > 0;
+        let charge = self.charges.iter().find(taken)?.clone();
+        let dispute = Dispute {
+            id: self.id("dp"),
+            charge: charge.id.clone(),
+            minor: charge.captured_minor,
+            status: "needs_response",
+            created_s: now_s(),
+        };
+        self.disputes.push(dispute.clone());
+        Some((charge, dispute))
+    }
+
+    /// The bank decides. Gives what to tell.
+    pub(crate) fn decide(&mut self, order: &str, won: bool) -> Option<(Charge, Dispute)> {
+        let charges: Vec<Charge> = self
+            .charges
+            .iter()
+            .filter(|charge| charge.metadata["order"] == *order)
+            .cloned()
+            .collect();
+        let open = self
+            .disputes
+            .iter_mut()
+            .find(|row| row.status == "needs_response" && charges.iter().any(|charge| charge.id == row.charge))?;
+        open.status = if won { "won" } else { "lost" };
+        let dispute = open.clone();
+        let charge = charges.into_iter().find(|charge| charge.id == dispute.charge)?;
+        Some((charge, dispute))
+    }
+
+    /// Whether a bank has disputed a charge, and not lost.
+    pub(crate) fn is_disputed(&self, charge: &str) -> bool {
+        self.disputes
+            .iter()
+            .any(|row| row.charge == charge && row.status != "won")
     }
 
     /// Whether anything was begun for an order.
@@ -212,6 +267,8 @@ impl Ledger {
             add(&charge.id, charge.captured_minor);
             let gone = charge.refunds.iter().filter(|refund| refund.status == "succeeded");
             gone.for_each(|refund| add(&refund.id, -refund.minor));
+            let disputes = self.disputes.iter().filter(|row| row.charge == charge.id);
+            disputes.for_each(|row| add(&row.id, -row.withdrawn_minor(charge.side)));
         }
         all
     }
@@ -301,6 +358,40 @@ impl Charge {
             "id": self.id, "entity": "payment", "amount": self.amount_minor, "currency": self.currency, "status": status,
             "order_id": self.bill, "method": "card", "amount_refunded": refunded, "captured": self.captured_minor > 0,
             "notes": self.metadata, "error_code": self.error, "created_at": self.created_s,
+        })
+    }
+}
+
+impl Dispute {
+    /// What is taken away for it: by Stripe while it is not won, by Razorpay when it is lost.
+    pub fn withdrawn_minor(&self, side: Side) -> i64 {
+        let taken = match side {
+            Side::Stripe => self.status != "won",
+            Side::Razorpay => self.status == "lost",
+        };
+        if taken { self.minor } else { 0 }
+    }
+
+    /// As Stripe shows it.
+    pub(crate) fn stripe(&self, charge: &Charge) -> Value {
+        json!({
+            "id": self.id, "object": "dispute", "amount": self.minor, "currency": charge.currency, "status": self.status,
+            "payment_intent": charge.id, "charge": format!("ch_of_{}", charge.id), "reason": "product_not_received",
+            "metadata": {}, "created": self.created_s, "livemode": false,
+        })
+    }
+
+    /// As Razorpay shows it.
+    pub(crate) fn razorpay(&self, charge: &Charge) -> Value {
+        let status = if self.status == "needs_response" {
+            "open"
+        } else {
+            self.status
+        };
+        json!({
+            "id": self.id, "entity": "dispute", "payment_id": charge.id, "amount": self.minor, "currency": charge.currency,
+            "amount_deducted": self.withdrawn_minor(Side::Razorpay), "reason_code": "goods_or_services_not_received",
+            "status": status, "phase": "chargeback", "created_at": self.created_s,
         })
     }
 }

@@ -30,7 +30,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use faults::{Fault, Faults};
-use hooks::Hooks;
+use hooks::{Hooks, Of};
 use ledger::{Charge, Ledger, Side};
 
 /// The secret key of Stripe's side.
@@ -139,7 +139,7 @@ impl Fake {
         let told = self.ledger().customer_acts(order, well);
         let acted = told.is_some();
         if let Some((kind, charge)) = told {
-            self.shared.hooks.tell(kind, &charge, None);
+            self.shared.hooks.tell(kind, &charge, Of::Charge);
         }
         acted
     }
@@ -155,7 +155,41 @@ impl Fake {
                 Side::Stripe => "payment_intent.succeeded",
                 Side::Razorpay => "payment.captured",
             };
-            self.shared.hooks.tell(kind, &charge, None);
+            self.shared.hooks.tell(kind, &charge, Of::Charge);
+        }
+        found
+    }
+
+    /// The customer's bank takes back what was charged for an order. `false` where nothing was.
+    pub fn dispute(&self, order: &str) -> bool {
+        let told = self.ledger().dispute(order);
+        let found = told.is_some();
+        if let Some((charge, dispute)) = told {
+            let kinds: &[&str] = match charge.side {
+                Side::Stripe => &["charge.dispute.funds_withdrawn", "charge.dispute.created"],
+                Side::Razorpay => &["payment.dispute.created"],
+            };
+            for kind in kinds {
+                self.shared.hooks.tell(kind, &charge, Of::Dispute(&dispute));
+            }
+        }
+        found
+    }
+
+    /// The bank decides about that, for us or against us. The message that it was opened comes once more, too late. `false` where
+    /// nothing is open.
+    pub fn decide(&self, order: &str, won: bool) -> bool {
+        let told = self.ledger().decide(order, won);
+        let found = told.is_some();
+        if let Some((charge, dispute)) = told {
+            let kinds: &[&str] = match (charge.side, won) {
+                (Side::Stripe, _) => &["charge.dispute.closed", "charge.dispute.updated"],
+                (Side::Razorpay, true) => &["payment.dispute.won", "payment.dispute.under_review"],
+                (Side::Razorpay, false) => &["payment.dispute.lost", "payment.dispute.under_review"],
+            };
+            for kind in kinds {
+                self.shared.hooks.tell(kind, &charge, Of::Dispute(&dispute));
+            }
         }
         found
     }
@@ -177,7 +211,7 @@ impl Fake {
             refunds: Vec::new(),
             created_s: ledger::now_s(),
         };
-        self.shared.hooks.tell(ledger::HELD, &charge, None);
+        self.shared.hooks.tell(ledger::HELD, &charge, Of::Charge);
     }
 }
 
@@ -258,7 +292,7 @@ fn control(shared: &Arc<Shared>, call: &Call) -> Value {
             let told = shared.ledger().customer_acts(order, what == "confirm");
             let acted = told.is_some();
             if let Some((kind, charge)) = told {
-                shared.hooks.tell(kind, &charge, None);
+                shared.hooks.tell(kind, &charge, Of::Charge);
             }
             json!({ "acted": acted })
         }

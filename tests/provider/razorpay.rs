@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::faults::Fault;
+use super::hooks::Of;
 use super::ledger::{Bill, Charge, Ledger, Refund, Status, now_s};
 use super::{Call, RAZORPAY_KEY, Reply, Shared};
 
@@ -37,7 +38,7 @@ pub(crate) fn answer(shared: &Arc<Shared>, call: &Call, fault: Option<Fault>) ->
         && let Some(charge) = ledger.charge(&id).cloned()
     {
         let refund = charge.refunds.last().filter(|_| kind == "refund.processed");
-        shared.hooks.tell(kind, &charge, refund);
+        shared.hooks.tell(kind, &charge, refund.map_or(Of::Charge, Of::Refund));
     }
     if fault == Some(Fault::FaultAfter) {
         broken()
@@ -57,6 +58,16 @@ fn route(ledger: &mut Ledger, call: &Call, news: &mut Option<(&'static str, Stri
             let receipt = call.asked("receipt").unwrap_or_default();
             let rows = ledger.bills.iter().filter(|bill| bill.receipt == receipt);
             (200, collection(rows.map(show).collect()))
+        }
+        (false, ["v1", "orders", id]) => ledger
+            .bills
+            .iter()
+            .find(|bill| bill.id == *id)
+            .map_or_else(missing, |bill| (200, show(bill))),
+        (false, ["v1", "disputes"]) => (200, collection(page(call, disputes(ledger).into_iter()))),
+        (false, ["v1", "disputes", id]) => {
+            let found = disputes(ledger).into_iter().find(|row| row["id"] == **id);
+            found.map_or_else(missing, |row| (200, row))
         }
         (false, ["v1", "orders", id, "payments"]) => {
             let rows = ledger.charges.iter().filter(|charge| charge.bill == *id);
@@ -78,24 +89,10 @@ fn route(ledger: &mut Ledger, call: &Call, news: &mut Option<(&'static str, Stri
             let Some(charge) = ledger.charge(id) else {
                 return missing();
             };
-            if charge.status != Status::Held {
-                return (
-                    400,
-                    problem("BAD_REQUEST_ERROR", "This payment has already been captured"),
-                );
-            }
-            if body["amount"] != charge.amount_minor || body["currency"] != *charge.currency {
-                return (
-                    400,
-                    problem(
-                        "BAD_REQUEST_ERROR",
-                        "Capture amount must be equal to the amount authorized",
-                    ),
-                );
-            }
-            charge.take();
-            *news = Some(("payment.captured", (*id).to_owned()));
-            (200, charge.payment())
+            let taken = capture(charge, &body);
+            *news = taken.is_ok().then(|| ("payment.captured", (*id).to_owned()));
+            let refused = |reason| (400, problem("BAD_REQUEST_ERROR", reason));
+            taken.map_or_else(refused, |()| (200, charge.payment()))
         }
         (false, ["v1", "payments", id, "refunds"]) => {
             let Some(charge) = ledger.charge(id) else {
@@ -110,6 +107,25 @@ fn route(ledger: &mut Ledger, call: &Call, news: &mut Option<(&'static str, Stri
             problem("BAD_REQUEST_ERROR", "The requested URL was not found on the server."),
         ),
     }
+}
+
+fn capture(charge: &mut Charge, body: &Value) -> Result<(), &'static str> {
+    if charge.status != Status::Held {
+        return Err("This payment has already been captured");
+    }
+    if body["amount"] != charge.amount_minor || body["currency"] != *charge.currency {
+        return Err("Capture amount must be equal to the amount authorized");
+    }
+    charge.take();
+    Ok(())
+}
+
+fn disputes(ledger: &Ledger) -> Vec<Value> {
+    let shown = ledger.disputes.iter().filter_map(|row| {
+        let charge = ledger.charges.iter().find(|charge| charge.id == row.charge)?;
+        Some(row.razorpay(charge))
+    });
+    shown.collect()
 }
 
 fn collection(items: Vec<Value>) -> Value {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::faults::Fault;
+use super::hooks::Of;
 use super::ledger::{Charge, HELD, Kept, Ledger, Refund, Side, Status, now_s};
 use super::{Call, Reply, STRIPE_KEY, Shared, fields};
 
@@ -53,7 +54,7 @@ pub(crate) fn answer(shared: &Arc<Shared>, call: &Call, fault: Option<Fault>) ->
     for (kind, id, refund) in news {
         if let Some(charge) = ledger.charge(&id).cloned() {
             let refund = charge.refunds.iter().find(|row| Some(&row.id) == refund.as_ref());
-            shared.hooks.tell(kind, &charge, refund);
+            shared.hooks.tell(kind, &charge, refund.map_or(Of::Charge, Of::Refund));
         }
     }
     (status, body, false)
@@ -75,7 +76,13 @@ fn route(ledger: &mut Ledger, call: &Call, news: &mut News) -> Reply {
     let post = call.method == http::Method::POST;
     let form = unform(&String::from_utf8_lossy(&call.body));
     let steps: Vec<&str> = call.path.trim_matches('/').split('/').collect();
-    let unknown = fields::unknown(post, &steps, if post { &form } else { &call.query });
+    let given = if post { &form } else { &call.query };
+    if let Some((name, _)) = fields::call(post, &steps) {
+        for (field, value) in given {
+            ledger.sent.insert((name.clone(), field.clone()), value.clone());
+        }
+    }
+    let unknown = fields::unknown(post, &steps, given);
     if let Some(name) = unknown {
         ledger
             .violations
@@ -96,6 +103,18 @@ fn route(ledger: &mut Ledger, call: &Call, news: &mut News) -> Reply {
         (true, ["v1", "payment_intents", id, "cancel"]) => cancel(ledger, id, news),
         (true, ["v1", "refunds"]) => refund(ledger, &form, news),
         (false, ["v1", "refunds"]) => refunds(ledger, call),
+        (false, ["v1", "disputes"]) => disputes(ledger, call),
+        (false, ["v1", "disputes", id]) => {
+            let row = ledger.disputes.iter().find(|row| row.id == *id);
+            let charge = row.and_then(|row| ledger.charges.iter().find(|charge| charge.id == row.charge));
+            match row.zip(charge) {
+                Some((row, charge)) => (200, row.stripe(charge)),
+                None => (
+                    404,
+                    problem("invalid_request_error", "resource_missing", "No such dispute"),
+                ),
+            }
+        }
         (false, ["v1", "balance"]) => (200, json!({"object": "balance", "livemode": false})),
         _ => (404, problem("invalid_request_error", "", "Unrecognized request URL")),
     }
@@ -235,10 +254,14 @@ fn cancel(ledger: &mut Ledger, id: &str, news: &mut News) -> Reply {
 fn refund(ledger: &mut Ledger, form: &[(String, String)], news: &mut News) -> Reply {
     let (minor, metadata): (i64, _) = (of(form, "amount").parse().unwrap_or(0), metadata(form));
     let (intent, refund_id) = (of(form, "payment_intent").to_owned(), ledger.id("re"));
+    let disputed = ledger.is_disputed(&intent);
     let Some(charge) = ledger.charge(&intent) else {
         return refused("resource_missing", "No such payment_intent");
     };
     let left = charge.captured_minor - charge.refunded_minor();
+    if disputed {
+        return refused("charge_disputed", "This charge has been charged back");
+    }
     if charge.status != Status::Captured || minor <= 0 || minor > left {
         return refused("charge_already_refunded", "more than what is left of the charge");
     }
@@ -260,6 +283,26 @@ fn refund(ledger: &mut Ledger, form: &[(String, String)], news: &mut News) -> Re
     charge.refunds.push(refund);
     news.push(("refund.created", intent, Some(refund_id)));
     (200, shown)
+}
+
+fn disputes(ledger: &Ledger, call: &Call) -> Reply {
+    let since: i64 = call
+        .asked("created[gte]")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
+    let rows = ledger
+        .disputes
+        .iter()
+        .filter(|row| row.created_s >= since)
+        .filter_map(|row| {
+            let charge = ledger.charges.iter().find(|charge| charge.id == row.charge)?;
+            (charge.side == Side::Stripe).then(|| row.stripe(charge))
+        });
+    let rows: Vec<Value> = rows.collect();
+    (
+        200,
+        json!({"object": "list", "has_more": false, "url": call.path, "data": rows}),
+    )
 }
 
 /// Lists those of one intent. What was pending when it was listed has arrived when it is listed again.

@@ -7,11 +7,13 @@
 //! | `calm` | notices when orders are stuck |
 //! | `replay` | the same for an MDRP instance |
 //! | `status` `table` `events` `report` | what is shown: meanwhile, and at the end |
+//! | `money` | what provider, books and orders say about it |
 //! | `tokens` | tokens to try the API by hand |
 
 mod args;
 mod calm;
 mod events;
+mod money;
 mod replay;
 mod report;
 mod run;

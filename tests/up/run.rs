@@ -19,7 +19,7 @@ use tomato_tests::stack::{Stack, StackPlan};
 use crate::args::Args;
 use crate::calm::Calm;
 use crate::status::{self, Paper, say};
-use crate::{events, replay, report, table, tokens};
+use crate::{events, money, replay, report, table, tokens};
 
 /// How long the hub may take to catch up after the last order.
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
@@ -169,8 +169,12 @@ impl Run {
 
     /// Compares, prints the table and what else there is to know.
     pub(crate) async fn conclude(&self) -> Result<Verdict, String> {
+        // What the provider has still to answer changes nothing about orders, and may change what hub and regions say.
+        let answered = money::answered(&self.stack).await;
         let found = settle(&self.stack, &self.tracker, SETTLE_LIMIT).await?;
         say(&format!("\n{}\n\n", table::table(&found)));
+        let (accounts, even) = money::table(&self.stack)?;
+        say(&format!("{accounts}\n\n"));
         let regions = || self.stack.nodes.iter().map(|node| self.tracker.counts(&node.region));
         let active: u64 = regions().map(|counts| counts.active() + counts.asking).sum();
         let doors = self
@@ -212,8 +216,14 @@ impl Run {
         if active > 0 {
             say(&format!("{active} orders are not final\n"));
         }
-        if found.differences.is_empty() && active == 0 {
-            say("hub and regions agree, and every order is final\n");
+        if let Err(open) = &answered {
+            say(&format!("{open}\n"));
+        }
+        if !even {
+            say("provider, books and orders do not agree about the money\n");
+        }
+        if found.differences.is_empty() && active == 0 && answered.is_ok() && even {
+            say("hub and regions agree, every order is final, and provider, books and orders have the same money\n");
             return Ok(Verdict::Fine);
         }
         Ok(Verdict::Wrong)

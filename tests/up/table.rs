@@ -102,7 +102,7 @@ fn line([name, cells @ ..]: [String; 8]) -> String {
 }
 
 /// The regions that come with the project all sell in rupees.
-fn rupees(minor: i64) -> String {
+pub(crate) fn rupees(minor: i64) -> String {
     match "INR".parse() {
         Ok(currency) => Money { minor, currency }.to_string(),
         Err(_) => minor.to_string(),

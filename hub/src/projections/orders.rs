@@ -301,6 +301,8 @@ fn details(row: &mut OrderRow, event: &Event, at: UnixMs) {
         | Event::PaymentCaptured { .. }
         | Event::PaymentRefunded { .. }
         | Event::OrderTipped { .. } => money(row, event),
+        // What a bank took is with the customer as well.
+        Event::PaymentDisputed(dispute) => add(&mut row.money.refunded, dispute.moved_minor),
         Event::LedgerPosted { entries, .. } => books(&mut row.money, entries),
         Event::OrderCreated { .. }
         | Event::InventoryReserved { .. }
@@ -321,6 +323,8 @@ fn details(row: &mut OrderRow, event: &Event, at: UnixMs) {
         | Event::RefundFailed { .. }
         | Event::CaptureFailed { .. }
         | Event::PaymentActionRequired { .. }
+        | Event::PaymentDeclined { .. }
+        | Event::PaymentRetried { .. }
         | Event::ProofRefused { .. }
         | Event::OrderOverdue { .. }
         | Event::OrderDelayed { .. }
@@ -379,7 +383,8 @@ fn books(money: &mut OrderMoney, entries: &[Entry]) {
             | Account::Fees
             | Account::Taxes
             | Account::Discounts
-            | Account::Refunds => {}
+            | Account::Refunds
+            | Account::Disputes => {}
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::projections::ledger::Posting;
 use crate::projections::orders::OrderRow;
 
 /// Kinds of accounts as they are stored in `entries`: the place is the number, so new ones come last.
-const ACCOUNTS: [&str; 10] = [
+const ACCOUNTS: [&str; 11] = [
     "customer_payments",
     "provider_clearing",
     "cash_in_hand",
@@ -28,6 +28,7 @@ const ACCOUNTS: [&str; 10] = [
     "taxes",
     "discounts",
     "refunds",
+    "disputes",
 ];
 
 /// Fills `accounts`, for those who read the file with SQL.
@@ -56,7 +57,8 @@ fn party(account: &Account) -> Option<&[u8; 16]> {
         | Account::Fees
         | Account::Taxes
         | Account::Discounts
-        | Account::Refunds => None,
+        | Account::Refunds
+        | Account::Disputes => None,
     }
 }
 

@@ -36,6 +36,9 @@ pub struct PaymentsConfig {
     /// What one customer may order by card while the provider is unreachable, to be charged later, in minor units. Default 0:
     /// cash only. 0 to 10,000,000.
     pub deferred_max_minor: i64,
+    /// How long a customer whose card was declined may pay with another one, in milliseconds; their stock is held so long.
+    /// Default 120,000, 0 (not at all) to 3,600,000.
+    pub another_card_ms: i64,
     /// Stripe's side.
     pub stripe: StripeConfig,
     /// Razorpay's side.
@@ -51,6 +54,7 @@ impl Default for PaymentsConfig {
             breaker_failures: 5,
             breaker_pause_ms: 10_000,
             deferred_max_minor: 0,
+            another_card_ms: 120_000,
             stripe: StripeConfig::default(),
             razorpay: RazorpayConfig::default(),
         }
@@ -180,6 +184,7 @@ impl Validate for PaymentsConfig {
         faults.range("breaker_failures", self.breaker_failures, 1..=1_000);
         faults.range("breaker_pause_ms", self.breaker_pause_ms, 100..=600_000);
         faults.range("deferred_max_minor", self.deferred_max_minor, 0..=10_000_000);
+        faults.range("another_card_ms", self.another_card_ms, 0..=3_600_000);
         match self.provider {
             ProviderKind::Simulated => {}
             ProviderKind::Stripe => faults.within("stripe", |faults| self.stripe.validate(faults)),

@@ -310,6 +310,7 @@ impl Config {
                 orders_per_round: dispatch.orders_per_round,
                 candidates_max: dispatch.candidates_max,
             },
+            another_card: DurationMs(self.payments.another_card_ms),
             deferred_max_minor: self.payments.deferred_max_minor,
         })
     }

@@ -9,17 +9,20 @@
 //! | failed trip | fees | driver |
 //! | refunded | customer payments, or whoever bears it | provider clearing, or cash office |
 //! | tipped | provider clearing | driver |
+//! | disputed | disputes | provider clearing |
+//! | dispute won | provider clearing | disputes |
+//! | dispute lost | refunds, or customer payments where the order was given up | disputes |
 //! | cash deposited | cash office | cash in hand |
 //!
 //! The accounts are those of [`tomato_shared::event::books`].
 
 use tomato_shared::event::books::{Account, Cause, Entry};
-use tomato_shared::event::{Bearer, Event, PaymentMethod};
+use tomato_shared::event::{Bearer, DisputeState, Event, PaymentMethod};
 use tomato_shared::id::{DriverId, OrderId};
 
 use super::command::Refusal;
 use super::draft::Draft;
-use super::model::{Order, Refund};
+use super::model::{Dispute, Order, PaymentGoal, Refund};
 use super::policy::Policy;
 use super::quote;
 
@@ -183,6 +186,31 @@ pub(super) fn refunded(draft: &mut Draft<'_>, id: OrderId, refund: &Refund) -> R
     };
     let entries = vec![debit(from, refund.amount_minor), credit(to, refund.amount_minor)];
     post(draft, id, Cause::Refunded, entries)
+}
+
+/// The provider took `moved_minor` away for a dispute, or gave it back where negative; what is lost is lost by the platform, or
+/// by nobody where it was never earned.
+pub(super) fn disputed(draft: &mut Draft<'_>, id: OrderId, dispute: &Dispute, moved_minor: i64) -> Result<(), Refusal> {
+    let payment = &draft.order(id)?.payment;
+    let given_up = payment.goal == PaymentGoal::Return && dispute.payment_id == payment.id;
+    let unearned_minor = if given_up {
+        (payment.amount_minor - payment.keep_minor - payment.refunded_minor()).max(0)
+    } else {
+        0
+    };
+    let lost_minor = if dispute.state == DisputeState::Lost {
+        dispute.withdrawn_minor
+    } else {
+        0
+    };
+    let unearned_minor = unearned_minor.min(lost_minor);
+    let entries = vec![
+        debit(Account::Disputes, moved_minor - lost_minor),
+        debit(Account::CustomerPayments, unearned_minor),
+        debit(Account::Refunds, lost_minor - unearned_minor),
+        credit(Account::ProviderClearing, moved_minor),
+    ];
+    post(draft, id, Cause::Disputed, entries)
 }
 
 /// A tip after delivery.

@@ -11,6 +11,9 @@ use super::moving::Parcel;
 use super::timer::TimerKey;
 use super::view::Reply;
 
+pub use super::dispute::DisputeNews;
+pub use super::provider::ProviderEvent;
+
 /// Something to decide. Who asks stands beside it.
 #[derive(Debug, Clone)]
 pub enum Command {
@@ -69,6 +72,11 @@ pub enum Command {
 /// What can be done with an order.
 #[derive(Debug, Clone)]
 pub enum OrderCommand {
+    /// A customer whose card was declined names another.
+    Pay {
+        /// The app's token of it.
+        card: String,
+    },
     /// A customer, a restaurant or an operator gives it up.
     Cancel,
     /// The restaurant takes it on, ready so long from now.
@@ -343,26 +351,6 @@ pub enum PaymentOutcome {
         /// Its code.
         code: String,
     },
-}
-
-/// A signed message of the provider. It says that something happened, not what is true now: it has the open questions about its
-/// order asked again, so order and number of messages do not matter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProviderEvent {
-    /// Which provider.
-    pub provider: &'static str,
-    /// Its id of the message; the same message is taken in once.
-    pub event_id: String,
-    /// What happened, in its words.
-    pub kind: String,
-    /// About which order, as we told it when we asked.
-    pub order_id: Option<OrderId>,
-    /// Whether it tells that money was promised or taken.
-    pub money: bool,
-    /// Whether a person has to look: a dispute, or a refund that failed after all.
-    pub alarm: bool,
-    /// The message as it came.
-    pub body: String,
 }
 
 /// What a plan comes to now.

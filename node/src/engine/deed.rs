@@ -63,6 +63,7 @@ pub fn of(command: &Command) -> Option<Deed> {
 
 fn with_order(command: &OrderCommand) -> (&'static str, Value) {
     match command {
+        OrderCommand::Pay { .. } => ("order.pay", json!({})),
         OrderCommand::Cancel => ("order.cancel", json!({})),
         OrderCommand::Accept(ready_in) => ("order.accept", json!({"ready_in_ms": ready_in.0})),
         OrderCommand::Reject { why, .. } => ("order.reject", json!({"reason": why.name()})),

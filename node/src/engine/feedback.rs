@@ -9,7 +9,7 @@ use tomato_shared::rejection::Rejection;
 
 use super::command::{Answer, RefundAmount, Refusal};
 use super::draft::{Draft, Rated};
-use super::model::{By, Order, Rating, TipState};
+use super::model::{By, Order, Rating, RefundState, TipState};
 use super::timer::TimerKey;
 use super::{order_answer, payment, visible};
 
@@ -47,12 +47,12 @@ pub(super) fn rate(draft: &mut Draft<'_>, id: OrderId, rating: Rating) -> Result
     if let Some(stars) = rating.driver_stars {
         add_stars(draft, Rated::Driver(driver_id), stars);
     }
-    let event = Event::OrderRated {
+    let event = Event::OrderRated(tomato_shared::event::Rated {
         restaurant_id,
         restaurant_stars: rating.restaurant_stars,
         driver_id,
         driver_stars: rating.driver_stars,
-    };
+    });
     draft.order_mut(id)?.rating = Some(rating);
     draft.clear_timer(TimerKey::RatingRequest(id));
     draft.tell(id, event)?;
@@ -130,6 +130,9 @@ pub(super) fn refund(
     if amount_minor > first_minor {
         payment::refund(draft, id, amount_minor - first_minor, reason, Some(borne_by))?;
     }
+    if let (RefundAmount::Lines(lines), Some(refund)) = (amount, draft.order_mut(id)?.payment.refunds.last_mut()) {
+        refund.lines.clone_from(lines);
+    }
     order_answer(draft, 200, id)
 }
 
@@ -144,7 +147,7 @@ fn unearned_minor(order: &Order) -> i64 {
     (payment.amount_minor - earned_minor - payment.unearned_returned_minor()).max(0)
 }
 
-/// What so many of some lines cost, with their share of the tax.
+/// What so many of some lines cost, with their share of the tax. A dish goes back once.
 fn lines_minor(draft: &Draft<'_>, order: &Order, lines: &[(usize, u32)]) -> Result<i64, Refusal> {
     let mut items_minor = 0i64;
     let mut sums: BTreeMap<usize, u32> = BTreeMap::new();
@@ -153,8 +156,15 @@ fn lines_minor(draft: &Draft<'_>, order: &Order, lines: &[(usize, u32)]) -> Resu
         *sum = sum.saturating_add(*quantity);
     }
     for (at, quantity) in sums {
+        let refunds = order
+            .payment
+            .refunds
+            .iter()
+            .filter(|refund| refund.state != RefundState::Refused);
+        let gone = refunds.flat_map(|refund| &refund.lines).filter(|(of, _)| *of == at);
+        let gone: u32 = gone.fold(0, |sum, (_, quantity)| sum.saturating_add(*quantity));
         let line: Option<&Line> = order.lines.get(at);
-        let line = line.filter(|line| quantity <= line.quantity);
+        let line = line.filter(|line| quantity.saturating_add(gone) <= line.quantity);
         let line = line.ok_or_else(|| Refusal::with(Rejection::RefundTooLarge, "there is not so much of that line"))?;
         items_minor = items_minor.saturating_add(line.unit_minor.saturating_mul(i64::from(quantity)));
     }

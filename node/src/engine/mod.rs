@@ -24,6 +24,7 @@ pub mod city;
 pub mod command;
 pub mod deed;
 pub mod dispatch;
+pub mod dispute;
 pub mod draft;
 pub mod driver;
 pub mod feedback;
@@ -125,6 +126,7 @@ fn run(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Refusal> {
 
 fn with_order(draft: &mut Draft<'_>, id: OrderId, command: &OrderCommand) -> Result<Answer, Refusal> {
     match command {
+        OrderCommand::Pay { card } => provider::another_card(draft, id, card),
         OrderCommand::Cancel => order::cancel(draft, id),
         OrderCommand::Accept(ready_in) => restaurant::accept(draft, id, *ready_in),
         OrderCommand::Reject { why, off } => restaurant::reject(draft, id, *why, off),

@@ -19,7 +19,9 @@ use tomato_shared::time::UnixMs;
 
 pub use driver::{Driver, ORDERS_MAX, Shift, Span, Vehicle};
 pub use hours::{Closure, Hours, Minute, Opening, Weekday, next_midnight};
-pub use payment::{ActionKind, Payment, PaymentAction, PaymentGoal, PaymentState, Refund, RefundState, Tip, TipState};
+pub use payment::{
+    ActionKind, Decline, Dispute, Payment, PaymentAction, PaymentGoal, PaymentState, Refund, RefundState, Tip, TipState,
+};
 pub use promotion::{Promotion, Saving};
 pub use restaurant::{Busy, MenuItem, OptionChoice, OptionGroup, Restaurant, Variant};
 pub use stock::{Reservation, ReservationKey, ReservationState, Stock};

@@ -1,7 +1,7 @@
 //! Placing an order, confirming it, and giving it up.
 
 use tomato_shared::cell::EVENT_RESOLUTION;
-use tomato_shared::event::{CancelReason, Event, Line, PaymentMethod, Price};
+use tomato_shared::event::{CancelReason, Event, Line, PaymentMethod, Price, Short};
 use tomato_shared::id::{OrderId, RestaurantId, UserId};
 use tomato_shared::order::{DeliveryState, OrderState};
 use tomato_shared::rejection::Rejection;
@@ -115,12 +115,12 @@ fn deal(draft: &Draft<'_>, wanted: &PlaceOrder) -> Result<Deal, Refusal> {
 }
 
 fn sold_out(draft: &mut Draft<'_>, restaurant_id: RestaurantId, short: &stock::Short) -> Refusal {
-    draft.tell_region(Event::InventoryReservationFailed {
+    draft.tell_region(Event::InventoryReservationFailed(Short {
         restaurant_id,
         item_id: short.item_id,
         wanted: short.wanted,
         left: short.left,
-    });
+    }));
     let (name, left, wanted) = (&short.name, short.left, short.wanted);
     Refusal::with(Rejection::SoldOut, format!("{name}: {left} left, {wanted} wanted"))
 }
@@ -160,7 +160,9 @@ fn new_order(
             refunds: Vec::new(),
             tips: Vec::new(),
             action: None,
+            declined: None,
             asked_at: draft.now,
+            disputes: Vec::new(),
             stray: false,
         },
         delivery: Delivery::searching(),
@@ -326,12 +328,16 @@ pub(super) fn payment_failed(draft: &mut Draft<'_>, id: OrderId) -> Result<(), R
     stock::give_back(draft, id, ReservationState::Released)
 }
 
-/// The hold of an unpaid order ran out. The payment stays under way; what it may still bring goes back.
+/// The hold of an unpaid order ran out, or the time for another card. The payment stays under way; what it may still bring goes back.
 pub(super) fn hold_expired(draft: &mut Draft<'_>, id: OrderId) -> Result<(), Refusal> {
-    if draft.order(id)?.state == OrderState::Pending {
-        end(draft, id, CancelReason::HoldExpired, 0)
-    } else {
-        Ok(())
+    let order = draft.order(id)?;
+    if order.state != OrderState::Pending {
+        return Ok(());
+    }
+    match order.payment.declined.clone() {
+        // No other card came.
+        Some(decline) => payment::failed(draft, id, &decline.code),
+        None => end(draft, id, CancelReason::HoldExpired, 0),
     }
 }
 

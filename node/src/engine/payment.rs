@@ -49,6 +49,7 @@ pub(super) fn give_back(draft: &mut Draft<'_>, id: OrderId, keep_minor: i64) -> 
     let payment = &mut draft.order_mut(id)?.payment;
     payment.goal = PaymentGoal::Return;
     payment.keep_minor = keep_minor;
+    payment.declined = None;
     advance(draft, id)
 }
 
@@ -88,6 +89,7 @@ pub(super) fn refund(
         unearned,
         state: RefundState::Waiting,
         at: draft.now,
+        lines: Vec::new(),
         refused: 0,
         not_before: draft.now,
     };
@@ -297,8 +299,18 @@ pub(super) fn declined(draft: &mut Draft<'_>, id: OrderId, code: &str) -> Result
         };
         return draft.tell(id, event);
     }
+    match provider::another_card_until(draft, id)? {
+        Some(until) => provider::wait_for_another_card(draft, id, code, until),
+        None => failed(draft, id, code),
+    }
+}
+
+/// The provider said no, and nothing more is tried.
+pub(super) fn failed(draft: &mut Draft<'_>, id: OrderId, code: &str) -> Result<(), Refusal> {
+    let payment = &mut draft.order_mut(id)?.payment;
+    payment.declined = None;
     let event = Event::PaymentFailed {
-        payment_id,
+        payment_id: payment.id,
         reason: code.to_owned(),
     };
     draft.tell(id, event)?;

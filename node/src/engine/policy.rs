@@ -56,6 +56,9 @@ pub struct Policy {
     pub driver_pay: DriverPay,
     /// Dispatch.
     pub dispatch: DispatchPolicy,
+    /// How long a customer whose card was declined may pay with another one, and no longer than stock is held; 0 for not at
+    /// all.
+    pub another_card: DurationMs,
     /// How much one customer may order by card while the provider cannot be reached, in minor units; 0 for cash only.
     pub deferred_max_minor: i64,
 }

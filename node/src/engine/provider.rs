@@ -1,17 +1,19 @@
 //! A payment's detours: the provider wants something of the customer, lost our question, speaks unasked, or is gone.
 
-use tomato_shared::event::{Event, PaymentMethod};
+use tomato_shared::event::{Declined, Event, PaymentMethod, Retried};
 use tomato_shared::id::{OrderId, PaymentId, UserId};
 use tomato_shared::order::OrderState;
 use tomato_shared::rejection::Rejection;
-use tomato_shared::time::DurationMs;
+use tomato_shared::time::{DurationMs, UnixMs};
 
 use super::city::RegionStatus;
-use super::command::{Answer, PaymentOutcome, ProviderEvent, Refusal};
+use super::command::{Answer, PaymentOutcome, Refusal};
+use super::dispute::DisputeNews;
 use super::draft::Draft;
-use super::model::{Order, PaymentAction, PaymentState, RefundState, TipState};
+use super::model::{By, Decline, Order, PaymentAction, PaymentState, RefundState, TipState};
 use super::task::{STRAY, Task, TaskKey, TaskKind};
-use super::{done, order, payment};
+use super::timer::TimerKey;
+use super::{dispute, done, order, order_answer, payment, visible};
 
 /// Attempts of one payment whose key was spent without effect.
 const ATTEMPTS_MAX: u32 = 5;
@@ -19,6 +21,28 @@ const ATTEMPTS_MAX: u32 = 5;
 const REFUND_TRIES: u32 = 4;
 /// Pause before a refused refund is asked for again; twice as long each time.
 const REFUND_PAUSE: DurationMs = DurationMs::from_mins(5);
+
+/// A signed message of the provider. It says that something happened, not what is true now: it has the open questions about its
+/// order asked again, so order and number of messages do not matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderEvent {
+    /// Which provider.
+    pub provider: &'static str,
+    /// Its id of the message; the same message is taken in once.
+    pub event_id: String,
+    /// What happened, in its words.
+    pub kind: String,
+    /// About which order, as we told it when we asked.
+    pub order_id: Option<OrderId>,
+    /// Whether it tells that money was promised or taken.
+    pub money: bool,
+    /// Whether a person has to look: a dispute, or a refund that failed after all.
+    pub alarm: bool,
+    /// How a dispute stands, where it tells of one; asked of the provider when the message came.
+    pub dispute: Option<DisputeNews>,
+    /// The message as it came.
+    pub body: String,
+}
 
 /// What a provider's answer is an answer to.
 pub(super) const fn asked(outcome: &PaymentOutcome) -> TaskKind {
@@ -145,6 +169,75 @@ pub(super) fn action_required(
     payment::advance(draft, id)
 }
 
+/// Until when the customer may name another card; `None` where the order was declined too often, or its hold is over.
+pub(super) fn another_card_until(draft: &Draft<'_>, id: OrderId) -> Result<Option<UnixMs>, Refusal> {
+    let hold_ends = draft.city.deadline(TimerKey::HoldExpiry(id));
+    let until = hold_ends.map(|at| at.min(draft.now + draft.policy.another_card));
+    let again = draft.order(id)?.payment.attempt < ATTEMPTS_MAX;
+    Ok(until.filter(|until| again && *until > draft.now))
+}
+
+/// The attempt is over and nothing can come of it any more; the order waits for another card, and its stock with it.
+pub(super) fn wait_for_another_card(
+    draft: &mut Draft<'_>,
+    id: OrderId,
+    code: &str,
+    until: UnixMs,
+) -> Result<(), Refusal> {
+    let payment = &mut draft.order_mut(id)?.payment;
+    payment.declined = Some(Decline {
+        code: code.to_owned(),
+        another_card_until: until,
+    });
+    let event = Event::PaymentDeclined(Declined {
+        payment_id: payment.id,
+        attempt: payment.attempt,
+        reason: code.to_owned(),
+        another_card_until: until,
+    });
+    draft.set_timer(TimerKey::HoldExpiry(id), until);
+    draft.tell(id, event)
+}
+
+/// A customer whose card was declined names another: a new attempt under a key of its own. The last one is over for certain,
+/// or the order would not wait.
+///
+/// Refused, in this order: `not_found`, `forbidden`, `wrong_state`, `cards_unavailable`.
+pub(super) fn another_card(draft: &mut Draft<'_>, id: OrderId, card: &str) -> Result<Answer, Refusal> {
+    visible(draft, id)?;
+    if !matches!(draft.by, By::Customer(_)) {
+        return Err(Rejection::Forbidden.into());
+    }
+    let now = draft.now;
+    let order = draft.order(id)?;
+    let declined = order
+        .payment
+        .declined
+        .as_ref()
+        .filter(|_| order.state == OrderState::Pending);
+    // What a message of the provider has it look into may be money of the last attempt: first that goes back.
+    if order.payment.stray || declined.is_none_or(|declined| declined.another_card_until <= now) {
+        return Err(Rejection::WrongState.into());
+    }
+    if draft.city.catalogue().region.cards_down {
+        return Err(Rejection::CardsUnavailable.into());
+    }
+    let hold_ends = order.placed_at + draft.policy.hold;
+    let payment = &mut draft.order_mut(id)?.payment;
+    payment.attempt += 1;
+    card.clone_into(&mut payment.card);
+    payment.transaction_id.clear();
+    payment.declined = None;
+    let event = Event::PaymentRetried(Retried {
+        payment_id: payment.id,
+        attempt: payment.attempt,
+    });
+    draft.set_timer(TimerKey::HoldExpiry(id), hold_ends);
+    draft.tell(id, event)?;
+    payment::ask(draft, id, TaskKind::Authorise)?;
+    order_answer(draft, 200, id)
+}
+
 /// The attempt was certainly never made: another one is, under a key of its own.
 pub(super) fn not_made(draft: &mut Draft<'_>, id: OrderId, code: &str) -> Result<(), Refusal> {
     let order = draft.order_mut(id)?;
@@ -191,6 +284,12 @@ pub(super) fn heard(draft: &mut Draft<'_>, event: &ProviderEvent) -> Result<Answ
         draft.changes.quarantine.push(event.clone());
         return Ok(done());
     };
+    if let Some(news) = &event.dispute {
+        if !dispute::told(draft, id, news)? {
+            draft.changes.quarantine.push(event.clone());
+        }
+        return Ok(done());
+    }
     let payment = &draft.order(id)?.payment;
     let refunding = payment.refunds.iter().any(|refund| refund.state == RefundState::Asked);
     let ended = matches!(payment.state, PaymentState::Declined | PaymentState::Voided);

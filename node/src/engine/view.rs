@@ -15,8 +15,8 @@ use tomato_shared::time::UnixMs;
 
 use super::city::RegionStatus;
 use super::model::{
-    Address, By, Driver, Order, Payment, PaymentAction, PaymentState, Promotion, Rating, RefundState, Shift, Span,
-    TipState, Vehicle,
+    Address, By, Decline, Dispute, Driver, Order, Payment, PaymentAction, PaymentState, Promotion, Rating, RefundState,
+    Shift, Span, TipState, Vehicle,
 };
 
 pub use restaurant::{MenuItemView, RestaurantView, restaurant};
@@ -144,12 +144,18 @@ pub struct PaymentView {
     /// What the customer has to do before the provider goes on; for the customer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<PaymentAction>,
+    /// Why the provider said no, and until when another card can be named; for customer and operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub declined: Option<Decline>,
     /// What went back or is to; for customer and operators.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refunds: Vec<RefundView>,
     /// What the driver was given afterwards; for customer and operators.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tips: Vec<TipView>,
+    /// What the customer's bank took back; for operators.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disputes: Vec<Dispute>,
 }
 
 /// Money that goes back.
@@ -247,6 +253,10 @@ pub fn order(order: &Order, driver: Option<&Driver>, viewer: By) -> OrderView {
                 .action
                 .clone()
                 .filter(|_| matches!(viewer, By::Customer(_))),
+            disputes: match viewer {
+                By::Operator(_) => order.payment.disputes.clone(),
+                By::Customer(_) | By::Restaurant(_) | By::Driver(_) | By::Provider | By::System => Vec::new(),
+            },
             ..payment(&order.payment, full)
         },
         delivery: DeliveryView {
@@ -306,8 +316,10 @@ fn payment(payment: &Payment, full: bool) -> PaymentView {
         method: payment.method,
         state: payment.state,
         action: None,
+        declined: payment.declined.clone().filter(|_| full),
         refunds: refunds.collect(),
         tips: tips.collect(),
+        disputes: Vec::new(),
     }
 }
 

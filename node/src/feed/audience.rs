@@ -17,6 +17,8 @@ pub enum Name {
     OrderConfirmed,
     /// For the customer: confirm the card, or pay on the provider's page.
     PaymentActionRequired,
+    /// The provider declined; pay with another card.
+    PaymentDeclined,
     /// The provider declined; the end.
     PaymentFailed,
     /// For the restaurant: cook this, or say no.
@@ -73,6 +75,8 @@ pub enum Name {
     TipFailed,
     /// For operators: money could not be sent back.
     RefundFailed,
+    /// For operators: a customer's bank took money back, or a dispute about that was decided.
+    PaymentDisputed,
 }
 
 impl Name {
@@ -84,9 +88,11 @@ impl Name {
                 | Self::NewOffer
                 | Self::PaymentFailed
                 | Self::PaymentActionRequired
+                | Self::PaymentDeclined
                 | Self::OrderOverdue
                 | Self::ChangeProposed
                 | Self::RefundFailed
+                | Self::PaymentDisputed
         )
     }
 }
@@ -150,6 +156,7 @@ fn plain(event: &Event) -> Option<Name> {
         Event::OrderConfirmed { .. } => Some(Name::OrderConfirmed),
         Event::PaymentFailed { .. } => Some(Name::PaymentFailed),
         Event::PaymentActionRequired { .. } => Some(Name::PaymentActionRequired),
+        Event::PaymentDeclined { .. } => Some(Name::PaymentDeclined),
         Event::PaymentRefunded { .. } => Some(Name::PaymentRefunded),
         Event::RestaurantAssigned { .. } => Some(Name::RestaurantAssigned),
         Event::OrderPreparing { .. } => Some(Name::OrderPreparing),
@@ -175,6 +182,7 @@ fn plain(event: &Event) -> Option<Name> {
         Event::OrderTipped { .. } => Some(Name::OrderTipped),
         Event::TipFailed { .. } => Some(Name::TipFailed),
         Event::RefundFailed { .. } => Some(Name::RefundFailed),
+        Event::PaymentDisputed { .. } => Some(Name::PaymentDisputed),
         // Told by the message that follows it in the same breath, or by none.
         Event::InventoryReserved { .. }
         | Event::InventoryReservationFailed { .. }
@@ -186,6 +194,7 @@ fn plain(event: &Event) -> Option<Name> {
         | Event::DeliveryFailed { .. }
         | Event::RefundRequested { .. }
         | Event::CaptureFailed { .. }
+        | Event::PaymentRetried { .. }
         | Event::ProofRefused { .. }
         | Event::LedgerPosted { .. }
         | Event::CashDeposited { .. }
@@ -201,7 +210,12 @@ fn for_customer(event: &Event) -> Option<Name> {
     let inside = |name: &Name| {
         matches!(
             name,
-            Name::NewOffer | Name::OfferEnded | Name::OrderOverdue | Name::OrderRated | Name::RefundFailed
+            Name::NewOffer
+                | Name::OfferEnded
+                | Name::OrderOverdue
+                | Name::OrderRated
+                | Name::RefundFailed
+                | Name::PaymentDisputed
         )
     };
     plain(event).filter(|name| !inside(name))

@@ -1,4 +1,4 @@
-//! What customers do besides ordering: answer proposed changes, follow, rate, tip, keep the receipt.
+//! What customers do besides ordering: pay with another card, answer proposed changes, follow, rate, tip, keep the receipt.
 
 use axum::response::Response;
 use garde::Validate;
@@ -29,6 +29,24 @@ pub async fn agree(call: Call) -> Result<Response, Problem> {
 pub async fn disagree(call: Call) -> Result<Response, Problem> {
     let id = call.id("ord")?;
     call.submit(Command::Order(id, OrderCommand::AnswerChange(false))).await
+}
+
+/// Another card for an order whose card was declined.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct PayInput {
+    /// The app's token of the card.
+    #[garde(length(chars, min = 1, max = 200), pattern(PLAIN))]
+    card: String,
+}
+
+impl Input for PayInput {}
+
+/// The customer pays with another card.
+pub async fn pay(call: Call, input: PayInput) -> Result<Response, Problem> {
+    let id = call.id("ord")?;
+    let command = OrderCommand::Pay { card: input.card };
+    call.submit(Command::Order(id, command)).await
 }
 
 /// How it was.

@@ -24,7 +24,7 @@ use super::desk::{AssignInput, Board, DeedView, PauseInput, RefundInput};
 use super::docs::{Html, Script, Style};
 use super::drivers::{CompleteInput, DepositInput, DriverInput, FailInput, Me, PlanInput, StatusInput};
 use super::events::NewsPage;
-use super::feedback::{RatingInput, Receipt, TipInput, Tracking};
+use super::feedback::{PayInput, RatingInput, Receipt, TipInput, Tracking};
 use super::health::{Health, Jwks, Version};
 use super::input::{Input, Page};
 use super::kitchen::{AcceptInput, ChangeInput, RejectInput};
@@ -342,6 +342,8 @@ pub static ROUTES: &[Route] = &[
     route!(Get "/v1/orders/{ord}" P1 Access::Roles(EVERYBODY), orders::read, "An order": [] => 200 OrderView),
     route!(Get "/v1/orders/{ord}/events" P1 Access::Roles(EVERYBODY), orders::events,
         "What happened to an order": [AFTER_VERSION] => 200 List<EventView>),
+    route!(Post "/v1/orders/{ord}/payment" P0 CUSTOMER, Accepted, feedback::pay,
+        "Pay with another card after one was declined": PayInput => 200 OrderView),
     route!(Post "/v1/orders/{ord}/cancel" P0 CUSTOMER_RESTAURANT_OPERATOR, Accepted, orders::cancel,
         "Give an order up": {} => 200 OrderView),
     route!(Get "/v1/orders/{ord}/cancellation" P1 CUSTOMER_OPERATOR, orders::cancellation,

@@ -46,7 +46,15 @@ async fn hear(call: Call, provider: &'static str) -> Result<Response, Problem> {
     let headers = &call.parts.headers;
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let read = call.app.provider.read_webhook(provider, header, &call.body);
-    let event = read.map_err(|fault| refused(provider, fault))?;
+    let mut event = read.map_err(|fault| refused(provider, fault))?;
+    if let Err(fault) = call.app.provider.look_into(&mut event).await {
+        tracing::warn!(provider, kind = event.kind, %fault, "a webhook has to come again");
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "provider_unreachable",
+            fault.to_string(),
+        ));
+    }
     let context = Context {
         key: Some(key(&event)),
         trace: call.trace.clone(),

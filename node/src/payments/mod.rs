@@ -15,6 +15,7 @@ pub mod signature;
 pub mod simulated;
 pub mod stripe;
 mod stripe_calls;
+mod stripe_disputes;
 mod stripe_lookup;
 pub mod wire;
 
@@ -43,12 +44,18 @@ impl From<&str> for NoAnswer {
     }
 }
 
+/// Where the simulated provider keeps what it would have moved, in the node's data directory.
+pub const SIMULATED_LEDGER: &str = "simulated.db";
+
 /// Why a node has no provider.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
     /// A key.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// The file of the simulated one.
+    #[error("the ledger of the simulated provider cannot be opened: {0}; see that the data directory can be written")]
+    Ledger(#[from] rusqlite::Error),
     /// The HTTP client.
     #[error("the client of the payment provider cannot be made: {0}")]
     Client(#[from] reqwest::Error),
@@ -74,7 +81,10 @@ impl Provider {
         let payments = &config.payments;
         let region = config.region.id.as_ref().map(ToString::to_string).unwrap_or_default();
         Ok(match payments.provider {
-            ProviderKind::Simulated => Self::Simulated(Simulated::new(clock, DurationMs(payments.simulated_delay_ms))),
+            ProviderKind::Simulated => {
+                let delay = DurationMs(payments.simulated_delay_ms);
+                Self::Simulated(Simulated::new(clock, delay, &config.data_dir.join(SIMULATED_LEDGER))?)
+            }
             ProviderKind::Stripe => Self::Stripe(Stripe::new(payments, region, clock)?),
             ProviderKind::Razorpay => Self::Razorpay(Razorpay::new(payments, region, clock)?),
         })
@@ -135,9 +145,21 @@ impl Provider {
     /// [`NoAnswer`] where a page does not come; nothing is given rather than a part.
     pub async fn movements(&self, since_s: i64) -> Result<Vec<Movement>, NoAnswer> {
         match self {
-            Self::Simulated(_) => Ok(Vec::new()),
+            Self::Simulated(simulated) => simulated.movements(since_s),
             Self::Stripe(stripe) => stripe.movements(since_s).await,
             Self::Razorpay(razorpay) => razorpay.movements(since_s).await,
+        }
+    }
+
+    /// Asks what a webhook that was read leaves open: how a dispute stands, and whose it is.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] where the provider does not say; it sends the message again.
+    pub async fn look_into(&self, event: &mut ProviderEvent) -> Result<(), NoAnswer> {
+        match self {
+            Self::Simulated(_) => Ok(()),
+            Self::Stripe(stripe) => stripe.look_into(event).await,
+            Self::Razorpay(razorpay) => razorpay.look_into(event).await,
         }
     }
 

@@ -13,6 +13,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tomato_shared::event::DisputeState;
 
 use super::NoAnswer;
 use super::signature::{self, Unsigned};
@@ -20,7 +21,7 @@ use super::stripe::movement;
 use super::wire::{Answer, Login, Payload, Wire, escape};
 use crate::clock::Clock;
 use crate::config::{PaymentsConfig, Secret};
-use crate::engine::command::{PaymentOutcome, ProviderEvent};
+use crate::engine::command::{DisputeNews, PaymentOutcome, ProviderEvent};
 use crate::engine::model::{ActionKind, PaymentAction};
 use crate::engine::task::{Task, TaskKind};
 use crate::reconcile::Movement;
@@ -253,6 +254,62 @@ impl Razorpay {
                 }
             }
         }
+        rows.extend(self.disputed(since_s).await?);
+        Ok(rows)
+    }
+
+    /// What we had Razorpay keep with a payment, or with its order where the payment has nothing of it.
+    async fn told(&self, payment: &Value) -> Result<Value, NoAnswer> {
+        if !payment["notes"]["region"].is_null() {
+            return Ok(payment["notes"].clone());
+        }
+        let Some(order) = payment["order_id"].as_str() else {
+            return Ok(Value::Null);
+        };
+        let answer = self.get(&format!("/v1/orders/{}", escape(order))).await?;
+        Ok(answer.body["notes"].clone())
+    }
+
+    /// Asks what a message leaves open: whose it is, where its payment does not say, and how a dispute stands.
+    pub(super) async fn look_into(&self, event: &mut ProviderEvent) -> Result<(), NoAnswer> {
+        let body: Value = serde_json::from_str(&event.body).unwrap_or_default();
+        let dispute = event.kind.starts_with("payment.dispute.");
+        let payment = &body["payload"]["payment"]["entity"];
+        if event.order_id.is_some() && !dispute {
+            return Ok(());
+        }
+        let told = self.told(payment).await?;
+        if told["region"] != *self.region {
+            return Ok(());
+        }
+        event.order_id = told["order"].as_str().and_then(|id| id.parse().ok());
+        if let Some(id) = body["payload"]["dispute"]["entity"]["id"].as_str().filter(|_| dispute) {
+            let answer = self.get(&format!("/v1/disputes/{}", escape(id))).await?;
+            event.dispute = dispute_news(&answer.body, &told);
+        }
+        Ok(())
+    }
+
+    /// What banks have taken of this region's money: Razorpay takes it when a dispute is lost.
+    async fn disputed(&self, since_s: i64) -> Result<Vec<Movement>, NoAnswer> {
+        let mut rows = Vec::new();
+        for page in 0.. {
+            let found = self
+                .list(&format!("/v1/disputes?count=100&skip={}", page * 100))
+                .await?;
+            for row in &found {
+                let told = match row["payment_id"].as_str().filter(|_| withdrawn_minor(row) != 0) {
+                    Some(payment) => self.told(&self.payment(payment).await?).await?,
+                    None => continue,
+                };
+                if told["region"] == *self.region && row["created_at"].as_i64().unwrap_or(0) >= since_s {
+                    rows.push(movement(row, &told, -withdrawn_minor(row)));
+                }
+            }
+            if found.len() < 100 {
+                break;
+            }
+        }
         Ok(rows)
     }
 
@@ -280,8 +337,35 @@ impl Razorpay {
             order_id: order.and_then(|id| id.parse().ok()),
             alarm: kind == "refund.failed" || kind.starts_with("payment.dispute."),
             money: ["payment.captured", "order.paid"].contains(&kind),
+            dispute: None,
             body: String::from_utf8_lossy(body).into_owned(),
         })
+    }
+}
+
+/// `open`, `under_review`, `won`, `lost`; `closed` is the end of one that was lost or won before, or of an inquiry.
+fn dispute_news(row: &Value, told: &Value) -> Option<DisputeNews> {
+    let state = match row["status"].as_str()? {
+        "open" | "under_review" => DisputeState::Open,
+        "won" => DisputeState::Won,
+        "lost" => DisputeState::Lost,
+        _ => return None,
+    };
+    Some(DisputeNews {
+        id: row["id"].as_str()?.to_owned(),
+        payment_id: told["payment"].as_str().and_then(|id| id.parse().ok()),
+        amount_minor: row["amount"].as_i64().filter(|minor| *minor > 0)?,
+        withdrawn_minor: withdrawn_minor(row),
+        reason: row["reason_code"].as_str().unwrap_or("unknown").to_owned(),
+        state,
+    })
+}
+
+fn withdrawn_minor(row: &Value) -> i64 {
+    if row["status"] == "lost" {
+        row["amount_deducted"].as_i64().unwrap_or(0)
+    } else {
+        0
     }
 }
 

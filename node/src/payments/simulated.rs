@@ -1,4 +1,5 @@
-//! A provider for development and tests: behaves by the card's token, answers the same key the same way, moves nothing.
+//! A provider for development and tests: behaves by the card's token, answers the same key the same way, moves nothing. What
+//! it would have moved stands in a file of its own, for `reconcile`.
 //!
 //! | card | behaviour |
 //! |---|---|
@@ -14,8 +15,10 @@
 //! | anything else | succeeds after the configured delay |
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use rusqlite::{Connection, params};
 use tomato_shared::id::PaymentId;
 use tomato_shared::time::{DurationMs, UnixMs};
 
@@ -24,6 +27,7 @@ use crate::clock::Clock;
 use crate::engine::command::PaymentOutcome;
 use crate::engine::model::{ActionKind, PaymentAction};
 use crate::engine::task::{Task, TaskKind};
+use crate::reconcile::Movement;
 
 /// How long `card_slow` takes.
 const SLOW: DurationMs = DurationMs::from_secs(10);
@@ -34,23 +38,60 @@ const LATE: DurationMs = DurationMs::from_mins(20);
 /// How long the customer takes to confirm `card_3ds`.
 const CONFIRMING: DurationMs = DurationMs::from_secs(20);
 
+/// What moved, once each. Of a ledger that moves nothing, a power cut may take the end.
+const SCHEMA: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA busy_timeout = 2000;
+    CREATE TABLE IF NOT EXISTS movements (id TEXT PRIMARY KEY, order_id TEXT NOT NULL, payment_id TEXT NOT NULL,
+        amount_minor INTEGER NOT NULL, created_s INTEGER NOT NULL) STRICT";
+
 /// The simulated provider.
 #[derive(Debug)]
 pub struct Simulated {
     clock: Clock,
     delay: DurationMs,
+    ledger: Mutex<Connection>,
     /// When a silent call was first made; an entry goes when its answer is given.
     silent_since: Mutex<BTreeMap<(PaymentId, i64, u32), UnixMs>>,
 }
 
 impl Simulated {
-    /// Answers after `delay` of region time.
-    pub fn new(clock: Clock, delay: DurationMs) -> Self {
-        Self {
+    /// Answers after `delay` of region time; keeps its ledger in the file `ledger`.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened.
+    pub fn new(clock: Clock, delay: DurationMs, ledger: &Path) -> rusqlite::Result<Self> {
+        let ledger = Connection::open(ledger)?;
+        ledger.execute_batch(SCHEMA)?;
+        Ok(Self {
             clock,
             delay,
+            ledger: Mutex::new(ledger),
             silent_since: Mutex::default(),
-        }
+        })
+    }
+
+    /// What would have been moved since then, in seconds since 1970.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] where the file cannot be read.
+    pub fn movements(&self, since_s: i64) -> Result<Vec<Movement>, NoAnswer> {
+        let ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        read(&ledger, since_s).map_err(|error| NoAnswer(error.to_string()))
+    }
+
+    /// Writes down what a call moves: `amount_minor` is positive where money comes.
+    fn moves(&self, task: &Task, id: &str, amount_minor: i64) -> Result<(), NoAnswer> {
+        let row = params![
+            id,
+            task.order_id.to_string(),
+            task.payment_id.to_string(),
+            amount_minor,
+            self.clock.wall_seconds()
+        ];
+        let ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = ledger
+            .prepare_cached("INSERT OR IGNORE INTO movements VALUES (?1, ?2, ?3, ?4, ?5)")
+            .and_then(|mut statement| statement.execute(row));
+        written.map(|_| ()).map_err(|error| NoAnswer(error.to_string()))
     }
 
     /// Makes the call of a task. Repeating it is harmless.
@@ -66,7 +107,10 @@ impl Simulated {
             TaskKind::Capture if card == "card_capture_refused" => {
                 Ok(PaymentOutcome::CaptureRefused { code: card.to_owned() })
             }
-            TaskKind::Capture => Ok(PaymentOutcome::Captured),
+            TaskKind::Capture => {
+                self.moves(task, &task.transaction_id, task.amount_minor)?;
+                Ok(PaymentOutcome::Captured)
+            }
             TaskKind::Void => Ok(PaymentOutcome::Voided),
             TaskKind::Refund if card == "card_refund_failed" && task.attempt == 1 => {
                 Ok(PaymentOutcome::RefundRefused { code: card.to_owned() })
@@ -74,9 +118,16 @@ impl Simulated {
             TaskKind::Refund if card == "card_refund_slow" && !self.has_waited(task, SILENT) => {
                 Err("the simulated card stays silent".into())
             }
-            TaskKind::Refund => Ok(PaymentOutcome::Refunded),
+            TaskKind::Refund => {
+                let refund = task.refund_id.map(|id| id.to_string()).unwrap_or_default();
+                self.moves(task, &format!("sim_{refund}"), -task.amount_minor)?;
+                Ok(PaymentOutcome::Refunded)
+            }
             TaskKind::Tip if card == "card_declined" => Ok(PaymentOutcome::TipDeclined { code: card.to_owned() }),
-            TaskKind::Tip => Ok(PaymentOutcome::TipTaken),
+            TaskKind::Tip => {
+                self.moves(task, &format!("sim_tip_{}", task.payment_id), task.amount_minor)?;
+                Ok(PaymentOutcome::TipTaken)
+            }
         }
     }
 
@@ -111,6 +162,30 @@ impl Simulated {
         }
         waited
     }
+}
+
+/// All that a simulated provider would have moved, by the file in which it keeps that.
+///
+/// # Errors
+/// Where the file cannot be read.
+pub fn read_ledger(path: &Path) -> rusqlite::Result<Vec<Movement>> {
+    read(&Connection::open(path)?, 0)
+}
+
+fn read(ledger: &Connection, since_s: i64) -> rusqlite::Result<Vec<Movement>> {
+    let sql =
+        "SELECT id, order_id, payment_id, amount_minor, created_s FROM movements WHERE created_s >= ?1 ORDER BY id";
+    let mut statement = ledger.prepare_cached(sql)?;
+    let row = |row: &rusqlite::Row<'_>| {
+        Ok(Movement {
+            id: row.get(0)?,
+            order: row.get(1)?,
+            payment: row.get(2)?,
+            amount_minor: row.get(3)?,
+            created_s: row.get(4)?,
+        })
+    };
+    statement.query_map([since_s], row)?.collect()
 }
 
 fn confirm(transaction_id: String) -> PaymentOutcome {

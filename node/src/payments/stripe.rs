@@ -13,11 +13,11 @@
 use serde_json::Value;
 use tomato_shared::time::{DurationMs, UnixMs};
 
-use super::NoAnswer;
 use super::signature::{self, Unsigned};
 use super::stripe_calls::{Calls, Intent, code, key};
 use super::stripe_lookup::Lookup;
 use super::wire::{Answer, Login, Wire};
+use super::{NoAnswer, stripe_disputes};
 use crate::clock::Clock;
 use crate::config::{PaymentsConfig, Secret};
 use crate::engine::command::{PaymentOutcome, ProviderEvent};
@@ -317,9 +317,19 @@ impl Stripe {
         let ours = charged
             .chain(returned)
             .filter(|(row, minor)| *minor != 0 && row["metadata"]["region"] == *self.region);
-        Ok(ours
+        let mut rows: Vec<Movement> = ours
             .map(|(row, minor)| movement(row, &row["metadata"], minor))
-            .collect())
+            .collect();
+        rows.extend(stripe_disputes::movements(&calls, since_s).await?);
+        Ok(rows)
+    }
+
+    /// Asks what a message leaves open.
+    pub(super) async fn look_into(&self, event: &mut ProviderEvent) -> Result<(), NoAnswer> {
+        if event.kind.starts_with("charge.dispute.") {
+            stripe_disputes::look_into(&self.calls(), event).await?;
+        }
+        Ok(())
     }
 
     /// Checks and reads a webhook.
@@ -346,6 +356,7 @@ impl Stripe {
             order_id: order.and_then(|id| id.parse().ok()),
             alarm: kind == "refund.failed" || kind.starts_with("charge.dispute."),
             money: money.contains(&kind) && metadata["kind"] == "order",
+            dispute: None,
             body: String::from_utf8_lossy(body).into_owned(),
         })
     }

@@ -122,6 +122,12 @@ impl Calls<'_> {
         Ok(Intent::read(&answer.body))
     }
 
+    /// `GET /v1/{path}`; nothing where it is not such an object.
+    pub(super) async fn object(&self, path: &str, name: &str) -> Result<Option<Value>, NoAnswer> {
+        let answer = self.get(&format!("/v1/{path}")).await?;
+        Ok(Some(answer.body).filter(|body| body["object"] == *name))
+    }
+
     /// `POST /v1/payment_intents/{id}/capture`. Needs no key: an intent is captured once.
     pub(super) async fn capture(&self, id: &str, amount_minor: i64) -> Result<Answer, NoAnswer> {
         let fields = vec![field("amount_to_capture", amount_minor)];

@@ -21,11 +21,16 @@ fn fast() -> Setting {
     }
 }
 
+fn simulated(region: &Region, directory: &Path, delay: DurationMs) -> Simulated {
+    Simulated::new(region.clock, delay, &directory.join("simulated.db")).unwrap()
+}
+
 fn tasks(region: &mut Region, directory: &Path) -> Tasks {
     Tasks {
         writer: region.writer.clone(),
-        provider: Arc::new(Provider::Simulated(Simulated::new(
-            region.clock,
+        provider: Arc::new(Provider::Simulated(simulated(
+            region,
+            directory,
             DurationMs::from_secs(1),
         ))),
         clock: region.clock,
@@ -120,7 +125,7 @@ async fn provider_answers_the_same_call_the_same_way() {
     let region = Region::opened(directory.path(), fast()).await;
     region.ok(customer(1), paid_with("card_slow")).await;
     let task = load::tasks(&reader(directory.path()), 1).unwrap().remove(0);
-    let provider = Simulated::new(region.clock, DurationMs(0));
+    let provider = simulated(&region, directory.path(), DurationMs(0));
     let first = within(provider.call(&task)).await.unwrap();
     assert!(matches!(first, PaymentOutcome::Authorised { .. }));
     assert_eq!(within(provider.call(&task)).await.unwrap(), first);

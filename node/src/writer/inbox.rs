@@ -34,7 +34,8 @@ impl Class {
             | Command::HandOut(_)
             | Command::Order(
                 _,
-                OrderCommand::Cancel
+                OrderCommand::Pay { .. }
+                | OrderCommand::Cancel
                 | OrderCommand::Accept(_)
                 | OrderCommand::Reject { .. }
                 | OrderCommand::Delay(_)

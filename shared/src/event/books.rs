@@ -39,8 +39,10 @@ pub enum Account {
     Taxes,
     /// Discounts that the platform bears. A cost.
     Discounts,
-    /// Refunds that the platform bears. A cost.
+    /// Refunds that the platform bears, and what banks took back for good. A cost.
     Refunds,
+    /// What banks took back and may have to return. An asset.
+    Disputes,
 }
 
 impl Account {
@@ -57,6 +59,7 @@ impl Account {
             Self::Taxes => "taxes",
             Self::Discounts => "discounts",
             Self::Refunds => "refunds",
+            Self::Disputes => "disputes",
         }
     }
 
@@ -71,7 +74,8 @@ impl Account {
             | Self::Fees
             | Self::Taxes
             | Self::Discounts
-            | Self::Refunds => String::new(),
+            | Self::Refunds
+            | Self::Disputes => String::new(),
         }
     }
 }
@@ -106,6 +110,8 @@ pub enum Cause {
     Tipped,
     /// A driver handed cash in.
     CashDeposited,
+    /// A customer's bank took money back, returned it, or keeps it for good.
+    Disputed,
 }
 
 impl Cause {
@@ -120,6 +126,7 @@ impl Cause {
             Self::Refunded => "refunded",
             Self::Tipped => "tipped",
             Self::CashDeposited => "cash_deposited",
+            Self::Disputed => "disputed",
         }
     }
 }

@@ -37,6 +37,9 @@ impl Event {
             Self::RefundFailed { .. } => "payment.refund.failed",
             Self::CaptureFailed { .. } => "payment.capture.failed",
             Self::PaymentActionRequired { .. } => "payment.action_required",
+            Self::PaymentDisputed { .. } => "payment.disputed",
+            Self::PaymentDeclined { .. } => "payment.declined",
+            Self::PaymentRetried { .. } => "payment.retried",
             Self::ProofRefused { .. } => "delivery.proof.refused",
             Self::LedgerPosted { .. } => "ledger.posted",
             Self::OrderOverdue { .. } => "order.overdue",
@@ -95,6 +98,9 @@ impl Event {
             | Self::RefundFailed { .. }
             | Self::CaptureFailed { .. }
             | Self::PaymentActionRequired { .. }
+            | Self::PaymentDisputed { .. }
+            | Self::PaymentDeclined { .. }
+            | Self::PaymentRetried { .. }
             | Self::ProofRefused { .. }
             | Self::LedgerPosted { .. }
             | Self::OrderOverdue { .. }

@@ -85,6 +85,18 @@ macro_rules! words {
 }
 
 words! {
+    /// Where a dispute stands.
+    DisputeState {
+        /// Not decided.
+        Open "open",
+        /// For the region: the money is here again.
+        Won "won",
+        /// Against it.
+        Lost "lost",
+    }
+}
+
+words! {
     /// How a customer pays.
     PaymentMethod {
         /// Through the region's payment provider.

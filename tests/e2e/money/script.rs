@@ -21,6 +21,8 @@ enum Step {
     Place(&'static str),
     /// It is placed by fifty requests at once, all with one key.
     PlaceFifty,
+    /// The customer pays with another card.
+    Pay(&'static str),
     /// The payment comes to stand so.
     Payment(&'static str),
     /// The provider has begun something for it.
@@ -64,6 +66,7 @@ fn step(text: &'static str) -> Step {
     match (what, rest) {
         ("place", "fifty times") => PlaceFifty,
         ("place", card) => Place(card_of(card)),
+        ("pay", card) => Step::Pay(card_of(card)),
         ("payment", state) => Payment(state),
         ("begun", _) => Begun,
         ("confirm", _) => Confirm(true),
@@ -160,6 +163,7 @@ impl<'t> Play<'t> {
     async fn take(&self, id: OrderId, step: Step) {
         let till = self.till;
         match step {
+            Step::Pay(card) => drop(till.customer(self.nth).pay(id, card).await.unwrap()),
             Payment(state) => till.until_payment(id, state).await,
             Begun => {
                 let known = async || till.fake.ledger().knows(&id.to_string()).then_some(());

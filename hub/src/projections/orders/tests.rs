@@ -79,12 +79,12 @@ fn order_that_was_never_created_stays_absent() {
     let mut talker = Talker::new("blr");
     let rating = talker.say(Some(at_version(4)), START, Event::RatingRequested {});
     assert_eq!(fold_all(&[rating]), (None, vec![AnomalyKind::UnknownOrder]));
-    let refused = Event::InventoryReservationFailed {
+    let refused = Event::InventoryReservationFailed(tomato_shared::event::Short {
         restaurant_id: Id::from_bytes([3; 16]),
         item_id: Id::from_bytes([4; 16]),
         wanted: 2,
         left: 1,
-    };
+    });
     let refused = talker.say(Some(at_version(1)), START, refused);
     assert_eq!(fold_all(&[refused]), (None, vec![]));
 }

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tomato_shared::event::{Bearer, PaymentMethod, RefundReason};
+use tomato_shared::event::{Bearer, DisputeState, PaymentMethod, RefundReason};
 use tomato_shared::id::{PaymentId, RefundId};
 use tomato_shared::time::UnixMs;
 
@@ -28,7 +28,7 @@ pub enum PaymentState {
     Refunding,
     /// Sent back, less what is kept. Final.
     Refunded,
-    /// The provider said no, at first or when it was to be taken. Final.
+    /// The provider said no, at first or when it was to be taken. Final, unless the customer may name another card.
     Declined,
     /// Cash, to be taken at the door.
     CashDue,
@@ -93,12 +93,27 @@ pub struct Payment {
     /// What the customer has to do before the provider goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<PaymentAction>,
+    /// The provider's last no, while the customer may name another card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declined: Option<Decline>,
     /// When the provider was asked what is open now, or was last.
     #[serde(default)]
     pub asked_at: UnixMs,
+    /// What the customer's bank took back, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disputes: Vec<Dispute>,
     /// Whether the provider is being asked to send back what came after the end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stray: bool,
+}
+
+/// A no of the provider that need not be the last word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Decline {
+    /// The provider's code, as `card_declined`.
+    pub code: String,
+    /// Until when another card can be named; then the payment has failed.
+    pub another_card_until: UnixMs,
 }
 
 /// What a customer has to do before the provider goes on. Apps hand it to the provider's kit.
@@ -127,14 +142,26 @@ pub enum ActionKind {
 }
 
 impl Payment {
-    /// What has gone back or is on its way.
+    /// What has gone back or is on its way, and what the customer's bank took or may take: nothing goes back twice.
     pub fn returned_minor(&self) -> i64 {
+        self.refunded_minor().saturating_add(self.disputed_minor())
+    }
+
+    /// What refunds have sent back or will.
+    pub fn refunded_minor(&self) -> i64 {
         let counts = |refund: &&Refund| refund.state != RefundState::Refused;
         self.refunds
             .iter()
             .filter(counts)
             .map(|refund| refund.amount_minor)
             .sum()
+    }
+
+    /// What the customer's bank took of the order's own payment, or may take. A bank can take what a refund has sent back.
+    fn disputed_minor(&self) -> i64 {
+        let counts = |row: &&Dispute| row.payment_id == self.id && row.state != DisputeState::Won;
+        let taken: i64 = self.disputes.iter().filter(counts).map(|row| row.amount_minor).sum();
+        taken.min((self.amount_minor - self.refunded_minor()).max(0))
     }
 
     /// How much of that was never earned.
@@ -180,12 +207,34 @@ pub struct Refund {
     pub state: RefundState,
     /// When it was decided.
     pub at: UnixMs,
+    /// Places of the lines that it is for and how many of each, where it is for single dishes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<(usize, u32)>,
     /// How often the provider refused it.
     #[serde(default)]
     pub refused: u32,
     /// Before when it is not asked again.
     #[serde(default)]
     pub not_before: UnixMs,
+}
+
+/// Money that a customer's bank takes back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Dispute {
+    /// The provider's id.
+    pub id: String,
+    /// Of which payment: the order's own, or a tip.
+    pub payment_id: PaymentId,
+    /// What it is about, in minor units.
+    pub amount_minor: i64,
+    /// What the provider has taken away for it.
+    pub withdrawn_minor: i64,
+    /// The bank's reason, in the provider's words.
+    pub reason: String,
+    /// Where it stands.
+    pub state: DisputeState,
+    /// When it was first told of.
+    pub at: UnixMs,
 }
 
 /// Where a tip stands.

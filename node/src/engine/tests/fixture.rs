@@ -82,6 +82,7 @@ pub(crate) fn policy() -> Policy {
         restaurants_asked_max: 3,
         pending_orders_max: 3,
         open_orders_max: 100,
+        another_card: DurationMs(0),
         deferred_max_minor: 0,
         schedule_max: DurationMs::from_mins(72 * 60),
         release_margin: DurationMs::from_mins(5),

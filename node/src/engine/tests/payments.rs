@@ -3,10 +3,11 @@
 use tomato_shared::event::{CancelReason, PaymentMethod};
 use tomato_shared::id::{OrderId, PaymentId};
 use tomato_shared::order::OrderState;
+use tomato_shared::rejection::Rejection;
 use tomato_shared::time::DurationMs;
 
 use super::world::{BURGER, OPERATOR, World, accept, customer, driver, order_of, restaurant};
-use crate::engine::command::{Command, OrderCommand, PaymentOutcome, PlaceOrder};
+use crate::engine::command::{Command, OrderCommand, PaymentOutcome, PlaceOrder, ProviderEvent};
 use crate::engine::model::{By, PaymentState, ReservationState};
 use crate::engine::task::TaskKind;
 
@@ -45,6 +46,128 @@ fn declined_card_ends_the_order_and_frees_its_stock() {
     assert!(world.disk.tasks.is_empty() && world.disk.timers.is_empty());
     world.check(By::Provider, world.authorised(id), Ok(&[]));
     assert_eq!(world.city.pending_orders(customer(1)), 0);
+}
+
+fn pay(id: OrderId) -> Command {
+    let card = "card_other".into();
+    Command::Order(id, OrderCommand::Pay { card })
+}
+
+/// A city where another card may be named for two minutes.
+fn patient() -> World {
+    let mut world = World::new();
+    world.policy.another_card = DurationMs::from_mins(2);
+    world
+}
+
+#[test]
+fn another_card_is_another_attempt_on_the_same_order() {
+    let mut world = patient();
+    let id = world.pending();
+    world.check(me(), pay(id), Err(Rejection::WrongState));
+    world.check(By::Provider, declined(&world, id), Ok(&["payment.declined"]));
+    let order = world.order(id);
+    assert_eq!(
+        (order.state, order.payment.state),
+        (OrderState::Pending, PaymentState::Declined)
+    );
+    assert_eq!(world.stock(1, BURGER), (1, 0), "its stock is held on");
+    assert!(world.disk.tasks.is_empty());
+    world.check(OPERATOR, pay(id), Err(Rejection::Forbidden));
+    world.check(By::Customer(customer(2)), pay(id), Err(Rejection::NotFound));
+    world.pass(DurationMs(119_999));
+    world.check(me(), pay(id), Ok(&["payment.retried"]));
+    let task = world.disk.tasks.values().next().unwrap();
+    assert_eq!((task.attempt, task.card.as_str()), (2, "card_other"));
+    world.check(me(), pay(id), Err(Rejection::WrongState));
+    // What the first attempt was answered says nothing about the second.
+    let stale = Command::PaymentOutcome {
+        order_id: id,
+        payment_id: world.order(id).payment.id,
+        nth: 0,
+        attempt: 1,
+        outcome: PaymentOutcome::Declined { code: "late".into() },
+    };
+    world.check(By::Provider, stale, Ok(&[]));
+    world.pass(DurationMs::from_mins(5));
+    assert_eq!(
+        world.order(id).state,
+        OrderState::Pending,
+        "the hold is as long as it was"
+    );
+    world.ok(By::Provider, world.authorised(id));
+    assert_eq!(world.order(id).state, OrderState::Confirmed);
+    assert_eq!(world.order(id).payment.declined, None);
+}
+
+#[test]
+fn without_another_card_in_time_the_payment_has_failed() {
+    let mut world = patient();
+    let id = world.pending();
+    world.ok(By::Provider, declined(&world, id));
+    world.pass(DurationMs::from_mins(2));
+    let order = world.order(id);
+    assert_eq!((order.state, order.cancel_reason), (OrderState::PaymentFailed, None));
+    assert_eq!(
+        (world.stock(1, BURGER), reservation(&world, id)),
+        ((0, 0), ReservationState::Released)
+    );
+    assert!(world.disk.tasks.is_empty() && world.disk.timers.is_empty());
+    world.check(me(), pay(id), Err(Rejection::WrongState));
+
+    // The hold is the longest: near its end there is less time, and after it none.
+    let late = world.pending();
+    world.pass(DurationMs::from_mins(9));
+    world.ok(By::Provider, declined(&world, late));
+    world.pass(DurationMs::from_mins(1));
+    assert_eq!(world.order(late).state, OrderState::PaymentFailed);
+    let given_up = world.pending();
+    world.ok(By::Provider, declined(&world, given_up));
+    world.ok(me(), Command::Order(given_up, OrderCommand::Cancel));
+    assert_eq!(world.order(given_up).state, OrderState::Cancelled);
+    assert!(world.disk.tasks.is_empty());
+}
+
+#[test]
+fn cards_are_tried_five_times_and_not_while_money_of_the_last_goes_back() {
+    let mut world = patient();
+    let id = world.pending();
+    for nth in 1..=5 {
+        assert_eq!(world.order(id).payment.attempt, nth);
+        world.ok(By::Provider, declined(&world, id));
+        if nth < 5 {
+            world.ok(me(), pay(id));
+        }
+    }
+    assert_eq!(world.order(id).state, OrderState::PaymentFailed);
+
+    let id = world.pending();
+    world.ok(By::Provider, declined(&world, id));
+    let event = ProviderEvent {
+        provider: "stripe",
+        event_id: "evt_1".into(),
+        kind: "payment_intent.succeeded".into(),
+        order_id: Some(id),
+        money: true,
+        alarm: false,
+        dispute: None,
+        body: "{}".into(),
+    };
+    world.ok(By::Provider, Command::ProviderEvent(Box::new(event)));
+    assert_eq!(calls(&world), [TaskKind::Void]);
+    world.check(me(), pay(id), Err(Rejection::WrongState));
+    let back = Command::PaymentOutcome {
+        order_id: id,
+        payment_id: world.order(id).payment.id,
+        nth: 1,
+        attempt: 1,
+        outcome: PaymentOutcome::Voided,
+    };
+    world.ok(By::Provider, back);
+    world.ok(me(), pay(id));
+    world.ok(By::System, Command::CardsDown(true));
+    world.ok(By::Provider, declined(&world, id));
+    world.check(me(), pay(id), Err(Rejection::CardsUnavailable));
 }
 
 #[test]

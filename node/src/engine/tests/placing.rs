@@ -204,12 +204,12 @@ fn sold_out_is_told_and_changes_no_row() {
         place(order_of(Some(restaurant(1)), &[(CAKE, 1)])),
         Err(Rejection::SoldOut),
     );
-    let failed = Event::InventoryReservationFailed {
+    let failed = Event::InventoryReservationFailed(tomato_shared::event::Short {
         restaurant_id: restaurant(1),
         item_id: CAKE,
         wanted: 1,
         left: 0,
-    };
+    });
     assert_eq!(
         world
             .last

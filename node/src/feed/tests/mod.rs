@@ -64,6 +64,8 @@ fn order() -> Order {
             refunds: Vec::new(),
             tips: Vec::new(),
             action: None,
+            declined: None,
+            disputes: Vec::new(),
             asked_at: UnixMs(0),
             stray: false,
         },

@@ -15,6 +15,7 @@ mod order;
 mod paths;
 mod socket;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -98,6 +99,11 @@ impl Reply {
     }
 }
 
+fn simulated(clock: Clock, directory: &Path) -> Provider {
+    let ledger = directory.join("simulated.db");
+    Provider::Simulated(Simulated::new(clock, DurationMs(0), &ledger).unwrap())
+}
+
 fn verifier(key: &SigningKey) -> Verifier {
     let issuer = TrustedIssuer {
         issuer: ISSUER.into(),
@@ -162,7 +168,7 @@ impl Rig {
             policy,
             verifier: Arc::new(verifier(&key)),
             jwks: key.jwks(),
-            provider: Arc::new(Provider::Simulated(Simulated::new(clock, DurationMs(0)))),
+            provider: Arc::new(simulated(clock, directory.path())),
             path,
             http: config.http,
             public_url: "https://blr.test".into(),

@@ -139,6 +139,7 @@ impl Walk {
         let (by, command) = match (order.state, self.rng.below(10)) {
             (OrderState::Pending | OrderState::Confirmed, 0) => (who, O::Cancel),
             (OrderState::Pending, 1) => (OPERATOR, O::Cancel),
+            (OrderState::Pending, 2..6) if order.payment.declined.is_some() => (who, another_card()),
             (OrderState::Confirmed, 1..3) => (kitchen, self.rejection(&order)),
             (OrderState::Pending | OrderState::Confirmed, _) => (kitchen, O::Accept(ready_in)),
             (OrderState::Preparing, _) => return self.cooking(&order),
@@ -276,7 +277,7 @@ impl Walk {
         ];
         let by = *self.rng.pick(&parties);
         let reference = String::new();
-        let command = match self.rng.below(19) {
+        let command = match self.rng.below(20) {
             0 => O::Cancel,
             1 => O::Accept(DurationMs(i64::MAX)),
             2 => return (by, reject(id)),
@@ -304,9 +305,16 @@ impl Walk {
                 reason: RefundReason::Goodwill,
                 borne_by: Bearer::Driver,
             },
+            17 => another_card(),
             _ => O::Complete(Proof::Photo { reference }),
         };
         (by, Command::Order(id, command))
+    }
+}
+
+fn another_card() -> O {
+    O::Pay {
+        card: "card_other".into(),
     }
 }
 

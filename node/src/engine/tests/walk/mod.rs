@@ -32,7 +32,7 @@ use rng::Rng;
 const STEPS: u32 = 300;
 
 /// Kinds of events that there are; a walk can come to each of them.
-const EVENTS: usize = 44;
+const EVENTS: usize = 46;
 
 /// Hears of everything that is written.
 pub(crate) type Sink = Box<dyn FnMut(&Changes, By, UnixMs)>;
@@ -55,6 +55,7 @@ impl Walk {
         let mut policy = policy();
         policy.dispatch.offer_ttl = DurationMs(*rng.pick(&[0, 30_000, 30_000]));
         policy.dispatch.kind = *rng.pick(&[DispatchKind::Nearest, DispatchKind::Matching]);
+        policy.another_card = DurationMs(*rng.pick(&[0, 120_000, 3_600_000]));
         policy.pending_orders_max = *rng.pick(&[1, 3, 100]);
         policy.restaurants_asked_max = *rng.pick(&[1, 2, 3]);
         policy.open_orders_max = *rng.pick(&[4, 100]);
