@@ -11,6 +11,7 @@
 //! | `directory` | which region owns which cells: makes the map, tells the regions |
 //! | `projections` | pure folds: event in, changed row out |
 //! | `fold` | reads the rows that events need, folds, writes: for `ingest`, and for [`rebuild`] from the stored events |
+//! | [`verify`] | compares the hub's rows with the regions' by hash |
 //! | `store` | the SQLite file: schema, statements, connections |
 //! | `changes` | what was just committed, for those who watch |
 //! | `alerts` | rules, kept until they are over, told to a webhook |
@@ -57,6 +58,7 @@ pub mod rebuild;
 mod registry;
 mod statement;
 mod store;
+pub mod verify;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tomato_hub::Hub;
@@ -38,6 +39,19 @@ enum Command {
         /// The hub's configuration.
         #[arg(long)]
         config: PathBuf,
+    },
+    /// Compares what the hub has of each region with what the region's node has, by hash, while both are at work; prints what
+    /// differs, and fails if anything does.
+    Verify {
+        /// The hub's configuration.
+        #[arg(long)]
+        config: PathBuf,
+        /// Only this one; otherwise all that are registered.
+        #[arg(long)]
+        region: Option<RegionId>,
+        /// How long to wait for a node to answer, and for the hub to catch up with it.
+        #[arg(long, default_value_t = 30)]
+        patience_s: u64,
     },
     /// Lets regions in and out; a running hub notices within a second.
     #[command(subcommand)]
@@ -153,6 +167,11 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run { config } => run(config),
         Command::Rebuild { config } => rebuild(config),
+        Command::Verify {
+            config,
+            region,
+            patience_s,
+        } => verify(config, region.as_ref(), patience_s),
         Command::Region(command) => region(command),
         Command::Cells(command) => cells(command),
     };
@@ -205,6 +224,38 @@ fn rebuild(file: PathBuf) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     Err("the projections had not been what the events say; they are now".into())
+}
+
+fn verify(file: PathBuf, only: Option<&RegionId>, patience_s: u64) -> Result<(), Box<dyn Error>> {
+    let config = load(file)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let patience = Duration::from_secs(patience_s);
+    let verified = runtime.block_on(tomato_hub::verify::verify(&config, only, patience))?;
+    let mut out = std::io::stdout().lock();
+    let mut apart = false;
+    for (region, outcome) in &verified {
+        match outcome {
+            Ok(found) => {
+                apart |= !found.differences.is_empty();
+                let (upto, orders, many) = (found.upto_seq, found.orders, found.differences.len());
+                writeln!(
+                    out,
+                    "{region}  events up to {upto}, {orders} orders, {many} differences"
+                )?;
+                for difference in &found.differences {
+                    writeln!(out, "  {difference}")?;
+                }
+            }
+            Err(fault) => {
+                apart = true;
+                writeln!(out, "{region}  {}", Chain(fault))?;
+            }
+        }
+    }
+    if apart {
+        return Err("hub and regions are not known to be equal".into());
+    }
+    Ok(())
 }
 
 fn region(command: RegionCommand) -> Result<(), Box<dyn Error>> {

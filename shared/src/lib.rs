@@ -33,3 +33,4 @@ pub mod runtime;
 pub mod subject;
 pub mod sync;
 pub mod time;
+pub mod verify;

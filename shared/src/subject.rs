@@ -90,6 +90,11 @@ pub fn asker(subject: &str) -> Option<RegionId> {
     rest.split('.').nth(1)?.parse().ok()
 }
 
+/// The hub asks a region for hashes of its rows, [`crate::verify::VerifyRequest`].
+pub fn verify(region: &RegionId) -> String {
+    format!("{PREFIX}.cmd.{region}.hub.verify")
+}
+
 /// All requests to a region: `tomato.cmd.<to>.<from>.<verb>`.
 pub fn commands_to(region: &RegionId) -> String {
     format!("{PREFIX}.cmd.{region}.>")

@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::Value;
 use tomato_tests::city::tracker::Tracker;
 use tomato_tests::client::Request;
-use tomato_tests::compare::settle;
+use tomato_tests::compare::{settle, verify};
 use tomato_tests::process::workspace_program;
 use tomato_tests::stack::{Stack, StackPlan};
 use tomato_tests::wait::poll_until;
@@ -28,7 +28,7 @@ fn run(program: &str, args: &[&str], config: &Path) -> Output {
         .unwrap()
 }
 
-fn told(output: &Output) -> String {
+fn told_of(output: &Output) -> String {
     let both = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
     String::from_utf8_lossy(&both).into_owned()
 }
@@ -99,21 +99,21 @@ impl Scene {
     async fn renew(&mut self) -> String {
         let running = run("tomato-node", &["incarnation", "new"], &self.node);
         assert!(
-            !running.status.success() && told(&running).contains("in use"),
+            !running.status.success() && told_of(&running).contains("in use"),
             "{}",
-            told(&running)
+            told_of(&running)
         );
         self.stack.node("blr").server.stop().await.unwrap();
         let done = run("tomato-node", &["incarnation", "new"], &self.node);
-        assert!(done.status.success(), "{}", told(&done));
+        assert!(done.status.success(), "{}", told_of(&done));
         let again = run("tomato-node", &["incarnation", "new"], &self.node);
         assert!(
-            !again.status.success() && told(&again).contains("nothing to decide"),
+            !again.status.success() && told_of(&again).contains("nothing to decide"),
             "{}",
-            told(&again)
+            told_of(&again)
         );
         self.stack.node("blr").server.start().await.unwrap();
-        told(&done)
+        told_of(&done)
     }
 }
 
@@ -125,9 +125,9 @@ async fn an_old_copy_is_fenced_and_goes_on_under_a_new_incarnation() {
     let to = ["backup", "--to", copy.to_str().unwrap()];
     let made = run("tomato-node", &to, &scene.node);
     assert!(
-        made.status.success() && told(&made).contains("4 orders"),
+        made.status.success() && told_of(&made).contains("4 orders"),
         "{}",
-        told(&made)
+        told_of(&made)
     );
     scene.sell(3, 32).await;
     scene.settled().await;
@@ -155,7 +155,7 @@ async fn an_old_copy_is_fenced_and_goes_on_under_a_new_incarnation() {
     scene.sell(3, 33).await;
     scene.settled().await;
     let lost = run("tomato-hub", &["region", "forgotten"], &scene.hub);
-    let lost = told(&lost);
+    let lost = told_of(&lost);
     assert_eq!(
         lost.lines()
             .filter(|line| line.ends_with("unknown to the region"))
@@ -192,7 +192,7 @@ async fn an_old_copy_that_sold_while_cut_off_loses_none_of_it() {
     scene.settled().await;
     scene.sell(2, 44).await;
     scene.settled().await;
-    let lost = told(&run("tomato-hub", &["region", "forgotten"], &scene.hub));
+    let lost = told_of(&run("tomato-hub", &["region", "forgotten"], &scene.hub));
     assert_eq!(
         lost.lines()
             .filter(|line| line.ends_with("unknown to the region"))
@@ -200,6 +200,66 @@ async fn an_old_copy_that_sold_while_cut_off_loses_none_of_it() {
         2,
         "{lost}"
     );
+    scene.stack.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verify_names_each_row_that_is_not_the_same() {
+    let mut scene = Scene::new().await;
+    scene.sell(3, 51).await;
+    // Until nothing is to come any more, so that nothing covers up what is planted.
+    let region = scene.stack.node("blr").server.data().join("region.db");
+    poll_until("timers to run out", LIMIT, async || {
+        let region = rusqlite::Connection::open(&region).ok()?;
+        let timers: i64 = region
+            .query_row("SELECT count(*) FROM timers", [], |row| row.get(0))
+            .ok()?;
+        (timers == 0).then_some(())
+    })
+    .await
+    .unwrap();
+    scene.settled().await;
+    let all = verify(scene.stack.folder()).unwrap();
+    assert!(all.contains("3 orders, 0 differences"), "{all}");
+    // Behind the hub's back, one of each kind.
+    let file = scene.stack.hub().server.data().join("hub.db");
+    let hub = rusqlite::Connection::open(file).unwrap();
+    hub.busy_timeout(LIMIT).unwrap();
+    hub.execute_batch("DROP TRIGGER entries_stay; DROP TRIGGER entries_are_kept")
+        .unwrap();
+    let one = |sql: &str| assert_eq!(hub.execute(sql, []).unwrap(), 1, "{sql}");
+    one("UPDATE orders SET total_minor = total_minor + 1 WHERE order_id = (SELECT min(order_id) FROM orders)");
+    one("DELETE FROM orders WHERE order_id = (SELECT max(order_id) FROM orders)");
+    one("UPDATE events SET payload = x'00' WHERE seq = 7");
+    one("DELETE FROM events WHERE seq = 9");
+    let booked = "SELECT DISTINCT seq FROM entries ORDER BY seq";
+    let nth = |n: usize| -> i64 {
+        hub.query_row(&format!("{booked} LIMIT 1 OFFSET {n}"), [], |row| row.get(0))
+            .unwrap()
+    };
+    let (changed, gone) = (nth(0), nth(1));
+    one(&format!(
+        "UPDATE entries SET amount_minor = amount_minor + 1 WHERE seq = {changed} AND n = 0"
+    ));
+    one(&format!("DELETE FROM entries WHERE seq = {gone} AND n = 1"));
+    let told = verify(scene.stack.folder()).unwrap_err();
+    for row in [
+        "event 7 is".to_owned(),
+        "event 9 is".to_owned(),
+        format!("entries of event {changed} are"),
+        format!("entries of event {gone} are"),
+    ] {
+        assert!(told.contains(&format!("  {row} not the same")), "{row}: {told}");
+    }
+    assert_eq!(told.matches("  ord_").count(), 2, "{told}");
+    assert!(
+        told.contains("the hub has nothing") && told.contains("2 orders, 6 differences"),
+        "{told}"
+    );
+    scene.stack.node("blr").server.stop().await.unwrap();
+    let hub = scene.stack.folder().join("hub.toml");
+    let silent = run("tomato-hub", &["verify", "--patience-s", "1"], &hub);
+    assert!(!silent.status.success() && told_of(&silent).contains("blr cannot be asked"));
     scene.stack.stop().await.unwrap();
 }
 

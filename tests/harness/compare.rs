@@ -1,6 +1,8 @@
 //! Does the hub say what the regions say? Totals, money, and every single order.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use tomato_shared::cell::RegionId;
@@ -10,6 +12,7 @@ use tomato_shared::order::OrderState;
 use crate::city::tracker::Tracker;
 use crate::client::ApiError;
 use crate::hub_view::Totals;
+use crate::process::workspace_program;
 use crate::stack::{Stack, TestHub, TestNode};
 use crate::view::Overview;
 use crate::wait::poll_until;
@@ -73,7 +76,8 @@ pub struct Comparison {
     pub differences: Vec<String>,
 }
 
-/// Compares until hub and regions agree, or `limit` has passed; the differences of the last look remain.
+/// Compares until hub and regions agree, or `limit` has passed; the differences of the last look remain. Where they agree,
+/// `tomato-hub verify` has to find the same.
 pub async fn settle(stack: &Stack, tracker: &Tracker, limit: Duration) -> Result<Comparison, String> {
     let mut last = Err("nothing was compared".to_owned());
     let agreed = poll_until("hub and regions to agree", limit, async || {
@@ -84,7 +88,31 @@ pub async fn settle(stack: &Stack, tracker: &Tracker, limit: Duration) -> Result
     });
     // At the deadline the last look says more than that time is up.
     drop(agreed.await);
-    last
+    let mut found = last?;
+    if found.differences.is_empty() && stack.hub.is_some() {
+        let folder = stack.folder().to_owned();
+        let verified = tokio::task::spawn_blocking(move || verify(&folder)).await;
+        found
+            .differences
+            .extend(verified.map_err(|error| error.to_string())?.err());
+    }
+    Ok(found)
+}
+
+/// What `tomato-hub verify` says, row by row and by hash; an error where anything differs. The hub of the stack in this folder
+/// has to run, and every region.
+pub fn verify(folder: &Path) -> Result<String, String> {
+    let output = Command::new(workspace_program("tomato-hub")?)
+        .args(["verify", "--config"])
+        .arg(folder.join("hub.toml"))
+        .output()
+        .map_err(|error| format!("tomato-hub verify: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        Ok(text)
+    } else {
+        Err(format!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+    }
 }
 
 /// Compares once.

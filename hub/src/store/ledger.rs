@@ -269,6 +269,45 @@ fn lines(conn: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Resul
     Ok(found)
 }
 
+/// One entry of the books.
+#[derive(Debug, Clone)]
+pub(crate) struct Booked {
+    pub(crate) seq: u64,
+    /// Its place in its posting.
+    pub(crate) n: i64,
+    /// Name of the account; empty where that is none.
+    pub(crate) account: &'static str,
+    pub(crate) party: String,
+    pub(crate) amount_minor: i64,
+}
+
+/// Shows every entry of a region from one sequence up to another, in order.
+pub(crate) fn each(
+    conn: &Connection,
+    region: &RegionId,
+    (from, to): (u64, u64),
+    mut show: impl FnMut(Booked),
+) -> Result<(), StoreFault> {
+    let mut statement = conn.prepare_cached(
+        "SELECT seq, n, account, party, amount_minor FROM entries WHERE region = ?1 AND seq >= ?2 AND seq <= ?3
+         ORDER BY seq, n",
+    )?;
+    let mut rows = statement.query(params![region.as_str(), signed(from), signed(to)])?;
+    while let Some(row) = rows.next()? {
+        let account: i64 = row.get(2)?;
+        let name = usize::try_from(account).ok().and_then(|place| ACCOUNTS.get(place));
+        let account = name.copied().unwrap_or_default();
+        show(Booked {
+            seq: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0),
+            n: row.get(1)?,
+            account,
+            party: party_text(account, row.get(3)?),
+            amount_minor: row.get(4)?,
+        });
+    }
+    Ok(())
+}
+
 fn party_text(account: &str, party: Option<[u8; 16]>) -> String {
     let text = |bytes| match account {
         "restaurant_payable" => RestaurantId::from_bytes(bytes).to_string(),

@@ -16,6 +16,7 @@ use tomato_shared::event::Envelope;
 use tomato_shared::runtime::problem::Problem;
 use tomato_shared::subject;
 use tomato_shared::sync::{Heartbeat, RepairReply, RepairRequest, Watermark};
+use tomato_shared::verify::{VerifyReply, VerifyRequest};
 
 use super::call::{Call, json};
 use super::live::Control;
@@ -183,20 +184,34 @@ impl Built {
             summary: "From the hub: it asks for events that it misses; the answer goes to the request's reply subject.",
             ..Channel::nats("repair", &address, "receive")
         };
-        let (request, reply) = (self.schema::<RepairRequest>(), self.schema::<RepairReply>());
-        self.channel(&channel, one("RepairRequest", request));
-        let name = "RepairReply";
-        let message = json!({"name": name, "contentType": PACKED, "payload": reply});
+        let payload = self.schema::<RepairRequest>();
+        self.channel(&channel, one("RepairRequest", payload));
+        let reply = self.schema::<RepairReply>();
+        self.reply("repair", "RepairReply", &reply);
+        let address = template(&subject::verify(region));
+        let channel = Channel {
+            summary: "From the hub: it asks for hashes of the region's rows, to compare them with its own.",
+            ..Channel::nats("verify", &address, "receive")
+        };
+        let payload = self.schema::<VerifyRequest>();
+        self.channel(&channel, one("VerifyRequest", payload));
+        let reply = self.schema::<VerifyReply>();
+        self.reply("verify", "VerifyReply", &reply);
+    }
+
+    /// The answer of an operation, to the request's reply subject.
+    fn reply(&mut self, operation: &str, name: &str, payload: &Value) {
+        let message = json!({"name": name, "contentType": PACKED, "payload": payload});
         self.messages.insert(name.to_owned(), message);
         let reference = json!({"$ref": format!("#/components/messages/{name}")});
         self.channels.insert(
-            "repair.reply".into(),
+            format!("{operation}.reply"),
             json!({"address": null, "messages": {name: reference}}),
         );
-        self.operations["receive.repair"]["reply"] = json!({
+        self.operations[&format!("receive.{operation}")]["reply"] = json!({
             "address": {"location": "$message.header#/replyTo"},
-            "channel": {"$ref": "#/channels/repair.reply"},
-            "messages": [{"$ref": format!("#/channels/repair.reply/messages/{name}")}],
+            "channel": {"$ref": format!("#/channels/{operation}.reply")},
+            "messages": [{"$ref": format!("#/channels/{operation}.reply/messages/{name}")}],
         });
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_nats::{Client, Message, Subscriber};
 use futures_util::StreamExt as _;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 use tomato_shared::cell::RegionId;
 use tomato_shared::runtime::shutdown::StopSignal;
 use tomato_shared::subject;
@@ -15,6 +16,7 @@ use tomato_shared::sync::{Heartbeat, RepairReply, RepairRequest, Watermark, begi
 use tomato_shared::time::UnixMs;
 
 use super::directory::Locator;
+use super::verify;
 use crate::clock::Clock;
 use crate::fleet::Fleet;
 use crate::store::{self, outbox};
@@ -70,6 +72,9 @@ impl Link {
     pub async fn run(self, mut stop: StopSignal) -> Result<(), LinkError> {
         let mut watermarks = self.subscribe(subject::watermark(&self.region)).await?;
         let mut repairs = self.subscribe(subject::repair(&self.region)).await?;
+        let mut verifies = self.subscribe(subject::verify(&self.region)).await?;
+        // One at a time: hashing reads whole tables.
+        let mut verifying = JoinSet::new();
         let mut beat = tokio::time::interval(HEARTBEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -79,6 +84,11 @@ impl Link {
                 () = self.beat.notified() => self.beat().await,
                 Some(message) = watermarks.next() => self.watermark(&message),
                 Some(message) = repairs.next() => self.repair(message).await,
+                Some(message) = verifies.next(), if verifying.is_empty() => {
+                    let (client, path) = (self.client.clone(), self.path.clone());
+                    verifying.spawn(verify::serve(client, path, message));
+                }
+                Some(_) = verifying.join_next() => {}
             }
         }
     }

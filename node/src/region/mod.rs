@@ -3,3 +3,4 @@
 pub mod directory;
 pub mod link;
 pub mod parcels;
+mod verify;

@@ -119,6 +119,18 @@ impl Files {
         })
     }
 
+    /// The passwords of a server that was started before.
+    pub(super) fn stored_passwords(data_dir: &Path) -> Result<Passwords, BrokerError> {
+        let path = data_dir.join("nats/passwords.json");
+        let text = std::fs::read_to_string(&path).map_err(io_error("cannot read", &path))?;
+        let stored: PasswordFile =
+            serde_json::from_str(&text).map_err(|error| io_error("cannot read", &path)(error.into()))?;
+        Ok(Passwords {
+            app: Secret::new(stored.app),
+            sys: Secret::new(stored.sys),
+        })
+    }
+
     /// Checks the region's seed and puts it where the configuration includes it: `nkey:` of a leaf remote takes the
     /// seed itself, not a path, and the configuration is easier to share than a key.
     pub(super) fn install_seed(&self, seed_file: &Path) -> Result<(), BrokerError> {

@@ -34,6 +34,19 @@ pub struct BrokerAccess {
     pub password: Option<Secret>,
 }
 
+/// How another program of the same machine, as `tomato-hub verify`, reaches the broker of a hub that runs there.
+///
+/// # Errors
+/// [`BrokerError`] when an option is unusable, or a managed broker has never been started in `data_dir`.
+pub fn hub_access(options: &HubBroker, data_dir: &Path) -> Result<BrokerAccess, BrokerError> {
+    match options.mode {
+        BrokerMode::External => {
+            options::external_access(options.url.as_ref(), options.user.as_ref(), options.password.as_ref())
+        }
+        BrokerMode::Managed => server::access_of_running(&options.server, data_dir),
+    }
+}
+
 /// Why there is no broker.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {

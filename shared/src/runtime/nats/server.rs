@@ -262,6 +262,15 @@ impl ManagedServer {
     }
 }
 
+/// Where a server that another program runs in `data_dir` takes clients.
+pub(super) fn access_of_running(server: &LocalServer, data_dir: &Path) -> Result<BrokerAccess, BrokerError> {
+    Ok(BrokerAccess {
+        url: format!("nats://{}", SocketAddr::new(server.host, server.port)),
+        user: Some(conf::APP_USER.into()),
+        password: Some(Files::stored_passwords(data_dir)?.app),
+    })
+}
+
 impl Drop for ManagedServer {
     fn drop(&mut self) {
         self.orders.take();
