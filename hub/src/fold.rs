@@ -8,7 +8,7 @@ use std::collections::btree_map::Entry;
 
 use rusqlite::Connection;
 use tomato_shared::cell::RegionId;
-use tomato_shared::event::{Decoded, Event, OrderRef};
+use tomato_shared::event::{Decoded, Event, OrderRef, RegionStatusChanged};
 use tomato_shared::id::{DriverId, OrderId, PaymentId, RefundId};
 use tomato_shared::time::UnixMs;
 
@@ -195,7 +195,7 @@ impl<'c> Fold<'c> {
         } = event
         {
             people::save_restaurant(self.conn, &self.region, *restaurant_id, (name, *cell, *open))?;
-        } else if let Event::RegionStatusChanged { paused, reason } = event {
+        } else if let Event::RegionStatusChanged(RegionStatusChanged { paused, reason }) = event {
             self.state.paused = paused.then(|| reason.clone());
         } else if let Event::IncarnationStarted { follows_seq, .. } = event {
             let (events, orders) = forgotten::forgotten_count(self.conn, &self.region, facts.incarnation)?;

@@ -44,6 +44,8 @@ pub struct Config {
     pub driver_pay: DriverPayConfig,
     /// How drivers are found.
     pub dispatch: DispatchConfig,
+    /// Drivers where this region meets others.
+    pub borders: BordersConfig,
     /// How card payments are made.
     pub payments: PaymentsConfig,
     /// The one writer of the region's file.
@@ -141,12 +143,14 @@ impl Default for ClockConfig {
     }
 }
 
+mod borders;
 mod check;
 mod http;
 mod payments;
 mod profile;
 mod rules;
 
+pub use borders::BordersConfig;
 pub use http::{CorsConfig, HttpConfig, Network, NetworkError, RateConfig};
 pub use payments::{PaymentsConfig, ProviderKind, RazorpayConfig, Secret, SecretError, StripeConfig};
 pub use profile::{DEVELOPMENT_ISSUER, Profile};

@@ -143,6 +143,11 @@ impl Fleet {
         reported
     }
 
+    /// Whether the driver is signed on.
+    pub fn knows(&self, driver: DriverId) -> bool {
+        self.lock().drivers.contains_key(&driver)
+    }
+
     /// Free drivers with a fresh position near a place who are `wanted`, nearest first, ties by id.
     pub fn near(&self, near: &Near, now: UnixMs, wanted: impl Fn(DriverId) -> bool) -> Vec<Candidate> {
         let Near { place, radius_m, limit } = *near;
@@ -193,6 +198,15 @@ impl Fleet {
         });
         found.truncate(limit);
         found
+    }
+
+    /// Free drivers with a fresh position, and where they are.
+    pub fn free(&self, now: UnixMs) -> Vec<(DriverId, LatLng)> {
+        let (state, since) = (self.lock(), now + DurationMs(-self.max_age.0));
+        let all = state.free.values().flatten();
+        let placed = all.filter_map(|id| Some((*id, state.drivers.get(id)?.fix?)));
+        let fresh = placed.filter(|(_, fix)| fix.at >= since);
+        fresh.map(|(id, fix)| (id, fix.place)).collect()
     }
 
     /// How many are signed on.

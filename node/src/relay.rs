@@ -302,4 +302,4 @@ fn headers(row: &outbox::Row, follows: Option<(u64, String)>, trace: Option<Stri
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -28,9 +28,11 @@ use crate::fleet::Fleet;
 use crate::http::{self, App};
 use crate::metrics::Metrics;
 use crate::payments::{Provider, ProviderError};
+use crate::region::borders;
 use crate::region::directory::{Locator, Mirror};
 use crate::region::link::Link;
 use crate::region::parcels::Counter;
+use crate::region::peers::Peers;
 use crate::relay::Relay;
 use crate::steps;
 use crate::store::{self, StoreError, load, meta};
@@ -186,13 +188,10 @@ impl Node {
         let locator = Locator::new(core.policy.clone(), url, inlets.catalogue.clone());
         let ties = (url.as_str(), &locator);
         let (published, client) = core.tie_to_hub(&mut supervisor, &broker, ties, &inlets.head).await?;
+        let peers = Arc::new(Peers::new(core.region.clone(), client.clone(), locator.clone()));
         let clock = core.clock;
-        let keys = jwt::refresh(
-            config.auth,
-            verifier.clone(),
-            move || clock.wall_seconds(),
-            supervisor.stop_signal(),
-        );
+        let now = move || clock.wall_seconds();
+        let keys = jwt::refresh(config.auth, verifier.clone(), now, supervisor.stop_signal());
         supervisor.spawn("keys", keys);
         let app = App::new(http::Parts {
             writer: core.writer.clone(),
@@ -210,6 +209,7 @@ impl Node {
             http: config.http.clone(),
             public_url: config.region.public_url,
             locator,
+            peers: Some(peers.clone()),
             broker: Some(client),
             metrics: core.metrics,
             board,
@@ -222,10 +222,10 @@ impl Node {
             supervisor.spawn("admin", serving);
         }
         supervisor.spawn("rates", app.clone().sweep(supervisor.stop_signal()));
-        let serving = serve::serve(listener, http::router(app), config.http.limits, {
-            let mut stop = supervisor.stop_signal();
-            async move { stop.stopped().await }
-        });
+        borders::open(&mut supervisor, &app, peers, &config.borders);
+        let mut stop = supervisor.stop_signal();
+        let stopped = async move { stop.stopped().await };
+        let serving = serve::serve(listener, http::router(app), config.http.limits, stopped);
         supervisor.spawn("http", async { serving.await.map(|_| ()) });
         tracing::info!(region = %core.region, %addr, "serving");
         Ok(Self {

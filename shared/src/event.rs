@@ -397,14 +397,15 @@ pub enum Event {
         /// True from sign-on to sign-off.
         online: bool,
     },
+    /// A driver goes to another region, and is nobody's until that region says so.
+    #[serde(rename = "driver.handed_over")]
+    DriverHandedOver(Crossing),
+    /// A driver of another region is this one's.
+    #[serde(rename = "driver.taken_over")]
+    DriverTakenOver(Crossing),
     /// A driver handed cash in.
     #[serde(rename = "driver.cash.deposited")]
-    CashDeposited {
-        /// Who.
-        driver_id: DriverId,
-        /// How much.
-        amount_minor: i64,
-    },
+    CashDeposited(CashDeposited),
     /// The first event of a region that goes on from a restored copy: what the hub has beyond `follows_seq` is void.
     #[serde(rename = "region.incarnation.started")]
     IncarnationStarted {
@@ -415,12 +416,7 @@ pub enum Event {
     },
     /// The region stopped taking orders, or takes them again.
     #[serde(rename = "region.status.changed")]
-    RegionStatusChanged {
-        /// True while it takes none.
-        paused: bool,
-        /// What the operator said.
-        reason: String,
-    },
+    RegionStatusChanged(RegionStatusChanged),
     /// Cells change hands, and this region has done its part.
     #[serde(rename = "region.cells.moved")]
     CellsMoved(CellsMoved),

@@ -106,6 +106,8 @@ rejections! {
     RefundTooLarge "refund_too_large" 422 Never "The refund is larger than what is left of the payment.";
     /// The offer has ended, or went to somebody else.
     OfferGone "offer_gone" 409 Never "The offer has ended.";
+    /// The driver belongs to another region.
+    DriverElsewhere "driver_elsewhere" 409 Later "The driver belongs to another region now.";
     /// The driver is not signed on.
     DriverOffline "driver_offline" 409 Never "Sign on first.";
     /// The driver carries an order.

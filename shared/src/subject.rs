@@ -83,13 +83,6 @@ pub fn parcels_of(region: &RegionId) -> String {
     format!("{PREFIX}.cmd.{region}.*.parcel")
 }
 
-/// The region that sends a request; `None` for the hub, and for other subjects. The hub's server lets a region ask in its
-/// own name only.
-pub fn asker(subject: &str) -> Option<RegionId> {
-    let rest = subject.strip_prefix(PREFIX)?.strip_prefix(".cmd.")?;
-    rest.split('.').nth(1)?.parse().ok()
-}
-
 /// The hub asks a region for hashes of its rows, [`crate::verify::VerifyRequest`].
 pub fn verify(region: &RegionId) -> String {
     format!("{PREFIX}.cmd.{region}.hub.verify")
@@ -103,6 +96,47 @@ pub fn commands_to(region: &RegionId) -> String {
 /// All requests in a region's name, to whomever.
 pub fn commands_from(region: &RegionId) -> String {
     format!("{PREFIX}.cmd.*.{region}.>")
+}
+
+/// What one region asks another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerVerb {
+    /// A request of an app, to be answered by its owner.
+    Http,
+    /// Whose something is.
+    Whose,
+    /// A driver goes over.
+    Driver,
+    /// A driver is wanted for one delivery.
+    Loan,
+}
+
+impl PeerVerb {
+    const fn token(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Whose => "whose",
+            Self::Driver => "driver",
+            Self::Loan => "loan",
+        }
+    }
+}
+
+/// One region asks another; the broker lets nobody ask in another's name.
+pub fn peer(to: &RegionId, from: &RegionId, verb: PeerVerb) -> String {
+    format!("{PREFIX}.cmd.{to}.{from}.{}", verb.token())
+}
+
+/// What all other regions ask a region.
+pub fn peers_to(region: &RegionId, verb: PeerVerb) -> String {
+    format!("{PREFIX}.cmd.{region}.*.{}", verb.token())
+}
+
+/// The region that sends a request; `None` for the hub, and for other subjects. The hub's server lets a region ask in its
+/// own name only.
+pub fn asker(subject: &str) -> Option<RegionId> {
+    let rest = subject.strip_prefix(PREFIX)?.strip_prefix(".cmd.")?;
+    rest.split('.').nth(1)?.parse().ok()
 }
 
 /// Everything that the hub tells one region.
@@ -179,7 +213,17 @@ mod tests {
         assert_eq!(heartbeat_region("tomato.hb.blr.x"), None);
         let mys: RegionId = "mys".parse().unwrap();
         assert_eq!(asker(&parcel(&blr, &mys)), Some(mys));
-        assert_eq!(asker(&repair(&blr)), None, "the hub is no region");
+    }
+
+    #[test]
+    fn who_asks_stands_in_the_subject() {
+        let (blr, hyd): (RegionId, RegionId) = ("blr".parse().unwrap(), "hyd".parse().unwrap());
+        let subject = peer(&hyd, &blr, PeerVerb::Http);
+        assert_eq!(subject, "tomato.cmd.hyd.blr.http");
+        assert_eq!(asker(&subject), Some(blr));
+        assert_eq!(peers_to(&hyd, PeerVerb::Whose), "tomato.cmd.hyd.*.whose");
+        assert_eq!(asker(&repair(&hyd)), None, "the hub is no region");
+        assert_eq!(asker("tomato.ev.hyd.blr.http"), None);
     }
 
     #[test]

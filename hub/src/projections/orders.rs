@@ -333,10 +333,12 @@ fn details(row: &mut OrderRow, event: &Event, at: UnixMs) {
         | Event::DeliveryReturned { .. }
         | Event::OrderRated { .. }
         | Event::TipFailed { .. }
-        | Event::CashDeposited { .. }
-        | Event::RegionStatusChanged { .. }
+        | Event::CashDeposited(_)
+        | Event::RegionStatusChanged(_)
         | Event::IncarnationStarted { .. }
         | Event::CellsMoved(_)
+        | Event::DriverHandedOver(_)
+        | Event::DriverTakenOver(_)
         | Event::RestaurantUpdated { .. } => {}
     }
 }

@@ -25,6 +25,7 @@ impl Validate for Config {
         faults.within("cancelling", |faults| self.check_cancelling(faults));
         faults.within("driver_pay", |faults| self.check_driver_pay(faults));
         faults.within("dispatch", |faults| self.check_dispatch(faults));
+        faults.within("borders", |faults| self.borders.validate(faults));
         faults.within("payments", |faults| self.payments.validate(faults));
         faults.within("writer", |faults| self.check_writer(faults));
         faults.within("clock", |faults| self.check_clock(faults));

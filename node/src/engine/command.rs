@@ -1,11 +1,12 @@
 //! Everything that can be asked of a region, and what comes back.
 
-use tomato_shared::directory::Map;
+use tomato_shared::directory::{Map, Owner};
 use tomato_shared::event::{Bearer, PaymentMethod, RefundReason, RejectWhy};
 use tomato_shared::id::{DriverId, ItemId, OfferId, OrderId, PaymentId, RestaurantId};
 use tomato_shared::rejection::Rejection;
 use tomato_shared::time::{DurationMs, UnixMs};
 
+use super::custody::Step;
 use super::model::{Address, Hours, MenuItem, PaymentAction, Promotion, Proof, Restaurant, Span, Vehicle};
 use super::moving::Parcel;
 use super::timer::TimerKey;
@@ -223,6 +224,8 @@ pub enum DriverCommand {
     },
     /// An operator takes in cash, in minor units.
     DepositCash(i64),
+    /// The driver goes from one region to another.
+    Cross(Step),
 }
 
 impl Command {
@@ -402,6 +405,8 @@ pub struct Refusal {
     pub rejection: Rejection,
     /// Which item, which place; for people.
     pub detail: Option<String>,
+    /// Whose affair it is, where that is another region.
+    pub owner: Option<Box<Owner>>,
 }
 
 impl From<Rejection> for Refusal {
@@ -409,6 +414,7 @@ impl From<Rejection> for Refusal {
         Self {
             rejection,
             detail: None,
+            owner: None,
         }
     }
 }
@@ -417,8 +423,8 @@ impl Refusal {
     /// A rejection with something more to say.
     pub fn with(rejection: Rejection, detail: impl Into<String>) -> Self {
         Self {
-            rejection,
             detail: Some(detail.into()),
+            ..rejection.into()
         }
     }
 }

@@ -118,5 +118,7 @@ fn with_driver(command: &DriverCommand) -> (&'static str, Value) {
         DriverCommand::Plan(spans) => ("driver.plan", json!({"shifts": spans.len()})),
         DriverCommand::SetOnline { online, .. } => ("driver.status", json!({"online": online})),
         DriverCommand::DepositCash(amount_minor) => ("driver.cash", json!({"amount_minor": amount_minor})),
+        // Regions among themselves; no operator's doing.
+        DriverCommand::Cross(_) => ("driver.cross", json!({})),
     }
 }

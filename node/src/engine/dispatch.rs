@@ -1,6 +1,7 @@
 //! Policy `nearest`: orders that are ready, longest waiting first, each to the nearest free driver within the radius;
 //! what finds none waits for the next round.
 
+use tomato_shared::cell::LatLng;
 use tomato_shared::event::PaymentMethod;
 use tomato_shared::id::{DriverId, OrderId};
 use tomato_shared::order::{DeliveryState, OrderState};
@@ -35,6 +36,23 @@ pub(super) fn nearest(draft: &mut Draft<'_>, waiting: &[Waiting]) -> Result<Answ
     let left = draft.city.waiting_len() > served;
     draft.changes.dispatch_at = Some(left.then_some(draft.now + draft.policy.dispatch.retry));
     Ok(done())
+}
+
+/// Asks a borrowed driver for the order that they were borrowed for, if it still waits.
+pub(super) fn offer_to_borrowed(
+    draft: &mut Draft<'_>,
+    id: OrderId,
+    driver_id: DriverId,
+    place: Option<LatLng>,
+) -> Result<(), Refusal> {
+    let Ok(order) = draft.order(id) else { return Ok(()) };
+    let waits = order.state == OrderState::ReadyForPickup && order.delivery.state == DeliveryState::Searching;
+    let asked = order.delivery.excluded.contains(&driver_id) || order.delivery.declined.contains(&driver_id);
+    if !waits || asked || !can_take(draft, id, driver_id) {
+        return Ok(());
+    }
+    let distance_m = place.map_or(0.0, |place| place.distance_m(&order.restaurant_place));
+    offer::make(draft, &[id], driver_id, whole_m(distance_m))
 }
 
 fn is_willing(draft: &Draft<'_>, id: OrderId, candidate: &Candidate) -> bool {

@@ -12,6 +12,7 @@
 //! | [`catalogue`] | menus, hours, pauses |
 //! | [`dispatch`] [`round`] | which driver is asked: the nearest, or by a plan |
 //! | [`offer`] [`driver`] [`shift`] | what drivers are asked; pickup, hand-over; signing on and off |
+//! | [`custody`] | whose a driver is, where regions meet |
 //! | [`feedback`] | ratings, tips, refunds |
 //! | [`territory`] [`moving`] | which cells are the region's; what goes along when they change hands |
 //! | [`deed`] | what of an operator's acts goes into the audit log |
@@ -22,6 +23,7 @@ pub mod catalogue;
 pub mod change;
 pub mod city;
 pub mod command;
+pub mod custody;
 pub mod deed;
 pub mod dispatch;
 pub mod dispute;
@@ -49,7 +51,7 @@ pub mod territory;
 pub mod timer;
 pub mod view;
 
-use tomato_shared::event::Event;
+use tomato_shared::event::{Event, RegionStatusChanged};
 use tomato_shared::id::OrderId;
 use tomato_shared::rejection::Rejection;
 use tomato_shared::time::UnixMs;
@@ -74,7 +76,7 @@ pub struct Decision {
 /// Decides one command. `seed` feeds new ids; the same arguments give the same decision.
 pub fn decide(city: &City, policy: &Policy, by: By, command: &Command, now: UnixMs, seed: u128) -> Decision {
     let mut draft = Draft::new(city, policy, by, now, seed);
-    let answer = run(&mut draft, command);
+    let answer = run(&mut draft, command).and_then(|answer| custody::send_home(&mut draft).map(|()| answer));
     let kept = draft.kept;
     let mut changes = draft.changes;
     if answer.is_err() && !kept {
@@ -174,10 +176,10 @@ fn pause_region(draft: &mut Draft<'_>, paused: bool, reason: &str) -> Result<Ans
         ..draft.city.catalogue().region.clone()
     };
     if draft.city.catalogue().region != status {
-        draft.tell_region(Event::RegionStatusChanged {
+        draft.tell_region(Event::RegionStatusChanged(RegionStatusChanged {
             paused,
             reason: status.reason.clone(),
-        });
+        }));
         draft.changes.region = Some(status.clone());
     }
     Ok(Answer {

@@ -17,7 +17,7 @@ use tomato_shared::id::{DeliveryId, DriverId, OfferId, OrderId, RestaurantId, Us
 use tomato_shared::order::{DeliveryState, OrderState};
 use tomato_shared::time::UnixMs;
 
-pub use driver::{Driver, ORDERS_MAX, Shift, Span, Vehicle};
+pub use driver::{Custody, Driver, Loan, ORDERS_MAX, Shift, Span, Standing, Vehicle};
 pub use hours::{Closure, Hours, Minute, Opening, Weekday, next_midnight};
 pub use payment::{
     ActionKind, Decline, Dispute, Payment, PaymentAction, PaymentGoal, PaymentState, Refund, RefundState, Tip, TipState,

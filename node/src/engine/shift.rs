@@ -1,41 +1,56 @@
 //! Drivers at work: who they are, when they sign on and off, the cash they carry.
 
-use tomato_shared::event::Event;
+use tomato_shared::event::{CashDeposited, Event};
 use tomato_shared::id::DriverId;
 use tomato_shared::rejection::Rejection;
 use tomato_shared::time::UnixMs;
 
 use super::command::{Answer, DriverCommand, Refusal};
 use super::draft::Draft;
-use super::model::{By, Driver, Shift, Span, Vehicle};
+use super::model::{By, Custody, Driver, Shift, Span, Vehicle};
 use super::timer::TimerKey;
 use super::view::{self, Reply};
-use super::{books, offer};
+use super::{books, custody, offer};
 
 /// Something is done with a driver: by an operator, or by themselves where that is their own business.
 pub(super) fn run(draft: &mut Draft<'_>, id: DriverId, command: &DriverCommand) -> Result<Answer, Refusal> {
     let own = matches!(command, DriverCommand::SetOnline { .. });
+    let between_regions = matches!(command, DriverCommand::Cross(_));
     match draft.by {
-        By::Operator(_) => {}
+        By::Operator(_) if !between_regions => {}
+        By::System if between_regions => {}
         By::Driver(caller) if caller == id && own => {}
-        By::Driver(_) | By::Customer(_) | By::Restaurant(_) | By::Provider | By::System => {
+        By::Driver(_) | By::Customer(_) | By::Restaurant(_) | By::Operator(_) | By::Provider | By::System => {
             return Err(Rejection::Forbidden.into());
         }
     }
+    // Cash that was taken here is handed in here, wherever the driver is now.
+    let everywhere = between_regions || matches!(command, DriverCommand::DepositCash(_));
+    if let Some(region) = draft
+        .driver(id)
+        .ok()
+        .filter(|_| !everywhere)
+        .and_then(Driver::elsewhere)
+    {
+        return Err(Refusal::with(Rejection::DriverElsewhere, format!("it is {region}")));
+    }
     match command {
-        DriverCommand::Put { name, phone } => put(draft, id, name, phone),
-        DriverCommand::Plan(spans) => plan(draft, id, spans),
+        DriverCommand::Cross(step) => custody::step(draft, id, step)?,
+        DriverCommand::Put { name, phone } => put(draft, id, name, phone)?,
+        DriverCommand::Plan(spans) => draft.driver_mut(id)?.planned = sorted(spans),
         DriverCommand::SetOnline {
             online: true,
             vehicle,
             until,
-        } => sign_on(draft, id, *vehicle, *until),
-        DriverCommand::SetOnline { online: false, .. } => sign_off(draft, id),
-        DriverCommand::DepositCash(amount_minor) => deposit(draft, id, *amount_minor),
+        } => sign_on(draft, id, *vehicle, *until)?,
+        DriverCommand::SetOnline { online: false, .. } => sign_off(draft, id)?,
+        DriverCommand::DepositCash(amount_minor) => deposit(draft, id, *amount_minor)?,
     }
+    answer(draft, id)
 }
 
-fn put(draft: &mut Draft<'_>, id: DriverId, name: &str, phone: &str) -> Result<Answer, Refusal> {
+/// Writes who it is. Whoever is new here belongs here, unless `custody` says otherwise afterwards.
+pub(super) fn put(draft: &mut Draft<'_>, id: DriverId, name: &str, phone: &str) -> Result<(), Refusal> {
     if draft.driver(id).is_err() {
         let fresh = Driver {
             id,
@@ -52,29 +67,29 @@ fn put(draft: &mut Draft<'_>, id: DriverId, name: &str, phone: &str) -> Result<A
             trip: 0,
             asked: 0,
             refused: 0,
+            custody: Custody::default(),
         };
         draft.changes.drivers.insert(id, fresh);
     }
     let row = draft.driver_mut(id)?;
     name.clone_into(&mut row.name);
     phone.clone_into(&mut row.phone);
-    answer(draft, id)
+    Ok(())
 }
 
-fn plan(draft: &mut Draft<'_>, id: DriverId, spans: &[Span]) -> Result<Answer, Refusal> {
+fn sorted(spans: &[Span]) -> Vec<Span> {
     let mut planned = spans.to_vec();
     planned.sort_by_key(|span| span.starts_at);
-    draft.driver_mut(id)?.planned = planned;
-    answer(draft, id)
+    planned
 }
 
 /// Signs a driver on. Whoever is on already may change vehicle and end.
-fn sign_on(
+pub(super) fn sign_on(
     draft: &mut Draft<'_>,
     id: DriverId,
     vehicle: Option<Vehicle>,
     until: Option<UnixMs>,
-) -> Result<Answer, Refusal> {
+) -> Result<(), Refusal> {
     let now = draft.now;
     let row = draft.driver(id)?;
     let was_online = row.online;
@@ -82,7 +97,7 @@ fn sign_on(
     let started_at = row.shift.filter(|_| was_online).map_or(now, |shift| shift.started_at);
     let shift = Some(Shift { started_at, ends_at });
     if was_online && row.shift == shift && vehicle.is_none_or(|vehicle| vehicle == row.vehicle) {
-        return answer(draft, id);
+        return Ok(());
     }
     let row = draft.driver_mut(id)?;
     row.online = true;
@@ -102,20 +117,19 @@ fn sign_on(
             draft.dispatch_now();
         }
     }
-    answer(draft, id)
+    Ok(())
 }
 
 /// Signs a driver off. Who carries an order cannot; an open offer ends.
-fn sign_off(draft: &mut Draft<'_>, id: DriverId) -> Result<Answer, Refusal> {
+fn sign_off(draft: &mut Draft<'_>, id: DriverId) -> Result<(), Refusal> {
     let row = draft.driver(id)?;
     if !row.online {
-        return answer(draft, id);
+        return Ok(());
     }
     if !row.delivering.is_empty() {
         return Err(Rejection::DriverBusy.into());
     }
-    end(draft, id)?;
-    answer(draft, id)
+    end(draft, id)
 }
 
 /// The driver wanted to stop now: signed off, or after the delivery under way.
@@ -133,7 +147,8 @@ pub(super) fn end_if_over(draft: &mut Draft<'_>, id: DriverId) -> Result<(), Ref
     }
 }
 
-fn end(draft: &mut Draft<'_>, id: DriverId) -> Result<(), Refusal> {
+/// Signs a driver off.
+pub(super) fn end(draft: &mut Draft<'_>, id: DriverId) -> Result<(), Refusal> {
     if let Some(&order_id) = draft.driver(id)?.offered.first() {
         offer::end(draft, order_id, true)?;
     }
@@ -152,7 +167,7 @@ fn end(draft: &mut Draft<'_>, id: DriverId) -> Result<(), Refusal> {
 }
 
 /// An operator takes in cash that a driver has collected.
-fn deposit(draft: &mut Draft<'_>, id: DriverId, amount_minor: i64) -> Result<Answer, Refusal> {
+fn deposit(draft: &mut Draft<'_>, id: DriverId, amount_minor: i64) -> Result<(), Refusal> {
     let row = draft.driver_mut(id)?;
     if amount_minor <= 0 || amount_minor > row.cash_minor {
         let in_hand = row.cash_minor;
@@ -162,12 +177,12 @@ fn deposit(draft: &mut Draft<'_>, id: DriverId, amount_minor: i64) -> Result<Ans
         ));
     }
     row.cash_minor -= amount_minor;
-    draft.tell_region(Event::CashDeposited {
+    draft.tell_region(Event::CashDeposited(CashDeposited {
         driver_id: id,
         amount_minor,
-    });
+    }));
     books::cash_deposited(draft, id, amount_minor);
-    answer(draft, id)
+    Ok(())
 }
 
 fn answer(draft: &Draft<'_>, id: DriverId) -> Result<Answer, Refusal> {

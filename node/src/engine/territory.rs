@@ -82,19 +82,28 @@ impl Territory {
         match self.whose(policy, place.cell(REGION_RESOLUTION)) {
             Whose::Ours => Ok(()),
             Whose::Moving => Err(Rejection::CellMoving.into()),
-            Whose::Theirs(owner) => Err(elsewhere(&owner.region, &owner.public_url)),
+            Whose::Theirs(owner) => Err(elsewhere(owner)),
             Whose::Nobodys => Err(Rejection::OutOfArea.into()),
         }
     }
 
     /// Refuses what has gone to another region.
     pub fn gone(&self, to: &RegionId) -> Refusal {
-        let share = self.directory.map().regions.get(to);
-        elsewhere(to, share.map_or("", |share| share.public_url.as_str()))
+        let map = self.directory.map();
+        let url = map.regions.get(to).map(|share| share.public_url.clone());
+        elsewhere(Owner {
+            region: to.clone(),
+            public_url: url.unwrap_or_default(),
+            map_version: map.version,
+        })
     }
 }
 
 /// Says who has it, and where.
-fn elsewhere(region: &RegionId, url: &str) -> Refusal {
-    Refusal::with(Rejection::OtherRegion, format!("it belongs to region {region}, {url}"))
+fn elsewhere(owner: Owner) -> Refusal {
+    let detail = format!("it belongs to region {}, {}", owner.region, owner.public_url);
+    Refusal {
+        owner: Some(Box::new(owner)),
+        ..Refusal::with(Rejection::OtherRegion, detail)
+    }
 }

@@ -7,7 +7,7 @@ mod stop;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tomato_shared::cell::LatLng;
+use tomato_shared::cell::{LatLng, RegionId};
 use tomato_shared::event::{Bearer, CancelReason, Line, PaymentMethod, Price, RefundReason};
 use tomato_shared::id::{DeliveryId, DriverId, OfferId, OrderId, PaymentId, RefundId, RestaurantId, UserId};
 use tomato_shared::order::{DeliveryState, OrderState};
@@ -363,6 +363,9 @@ pub struct DriverView {
     pub offered_order_ids: Vec<OrderId>,
     /// Orders they are bound to, in the order of delivery.
     pub delivering_order_ids: Vec<OrderId>,
+    /// The region that has them, where that is another one; it answers what they ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<RegionId>,
 }
 
 /// Shows a driver.
@@ -379,5 +382,6 @@ pub fn driver(driver: &Driver) -> DriverView {
         cash_minor: driver.cash_minor,
         offered_order_ids: driver.offered.clone(),
         delivering_order_ids: driver.delivering.clone(),
+        region: driver.elsewhere().cloned(),
     }
 }

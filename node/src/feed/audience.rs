@@ -197,8 +197,10 @@ fn plain(event: &Event) -> Option<Name> {
         | Event::PaymentRetried { .. }
         | Event::ProofRefused { .. }
         | Event::LedgerPosted { .. }
-        | Event::CashDeposited { .. }
-        | Event::RegionStatusChanged { .. }
+        | Event::CashDeposited(_)
+        | Event::DriverHandedOver(_)
+        | Event::DriverTakenOver(_)
+        | Event::RegionStatusChanged(_)
         | Event::IncarnationStarted { .. }
         | Event::DriverStatusChanged { .. }
         | Event::CellsMoved(_)

@@ -21,7 +21,7 @@ use tomato_shared::time::{DurationMs, UnixMs};
 use super::auth::{self, Caller};
 use super::rate::Standing;
 use super::table::{self, Access, Key, Route};
-use super::{App, error, idempotency, origin, trace};
+use super::{App, elsewhere, error, idempotency, origin, trace};
 use crate::engine::command::Command;
 use crate::engine::model::By;
 use crate::metrics::Metrics;
@@ -120,6 +120,11 @@ impl Call {
         fits.map(|at| Some(at.min(now))).ok_or_else(wrong)
     }
 
+    /// The key under which an answer would be stored, where the call has one.
+    pub fn stored_key(&self) -> Option<IdempotencyKey> {
+        self.key().ok().flatten()
+    }
+
     fn key(&self) -> Result<Option<IdempotencyKey>, Problem> {
         let given = idempotency::client_key(&self.parts.headers)?;
         match (self.route.key, given) {
@@ -196,7 +201,13 @@ async fn handle(
         }
         return Err(error::overloaded());
     }
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    if app.peers.is_some()
+        && let Ok(id) = HeaderValue::from_str(&stamp.request_id)
+    {
+        // Where another region answers, its log has the same id.
+        parts.headers.insert(REQUEST_ID, id);
+    }
     let length = parts.uri.path_and_query().map_or(0, |text| text.as_str().len());
     if length > URI_MAX {
         return Err(error::uri_too_long(URI_MAX));
@@ -236,7 +247,7 @@ async fn handle(
         began: stamp.began,
         params,
     };
-    let answered = tokio::time::timeout(ANSWER_WITHIN, (route.handler)(call)).await;
+    let answered = tokio::time::timeout(ANSWER_WITHIN, elsewhere::run(call)).await;
     let result = answered.unwrap_or_else(|_| Err(error::timeout()));
     if let Some(span) = span {
         let status = result.as_ref().map_or_else(Problem::status, Response::status);

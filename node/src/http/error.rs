@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use rand::Rng as _;
+use tomato_shared::cell::RegionId;
 use tomato_shared::rejection::Rejection;
 use tomato_shared::runtime::problem::Problem;
 
@@ -12,7 +13,10 @@ use crate::writer::Failure;
 /// The domain says no.
 pub fn from_refusal(refusal: Refusal) -> Problem {
     let rejection = refusal.rejection;
-    let problem = of(rejection);
+    let mut problem = of(rejection);
+    if let Some(owner) = refusal.owner {
+        problem = problem.region(owner.region.as_str(), Some(owner.public_url));
+    }
     // Whatever is not found looks the same, whether it is missing or somebody else's.
     match refusal.detail.filter(|_| rejection != Rejection::NotFound) {
         Some(detail) => problem.detail(detail),
@@ -147,6 +151,56 @@ pub fn timeout() -> Problem {
         "whether it was done is not known; send it again with the same Idempotency-Key",
         jitter(1, 5),
     )
+}
+
+/// 503: the region that would have to answer cannot be reached; nothing was done.
+pub fn region_unreachable(region: &str, url: Option<String>) -> Problem {
+    let detail =
+        format!("region {region} cannot be reached from here and nothing was done; try again, or ask it itself");
+    Problem::unavailable("region_unreachable", detail, jitter(2, 6)).region(region, url)
+}
+
+/// 503: the region that has to answer does not, and may have done it.
+pub fn region_silent(region: &str, url: Option<String>, repeatable: bool) -> Problem {
+    let detail = if repeatable {
+        format!("region {region} did not answer in time; whether it was done is not known: send it again as it was")
+    } else {
+        format!(
+            "region {region} did not answer in time; whether it was done is not known: look before sending it again"
+        )
+    };
+    Problem::unavailable("region_silent", detail, jitter(1, 5)).region(region, url)
+}
+
+/// 503: it is not here, and these regions, which may have it, do not answer.
+pub fn regions_silent(regions: &[RegionId]) -> Problem {
+    let names: Vec<&str> = regions.iter().take(10).map(RegionId::as_str).collect();
+    let detail = format!(
+        "it is not here, and these did not say whether it is there: {}",
+        names.join(", ")
+    );
+    let problem = Problem::unavailable("region_unreachable", detail, jitter(2, 6));
+    match regions {
+        [only] => problem.region(only.as_str(), None),
+        _ => problem,
+    }
+}
+
+/// 400: nobody knows such a region.
+pub fn region_unknown(region: &str) -> Problem {
+    invalid_header("tomato-region", &format!("no region {region} is known here"))
+}
+
+/// 421: only the region itself does that.
+pub fn misdirected(region: &str, url: Option<String>) -> Problem {
+    let title = "Only the region itself does this; send it there.";
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", title).region(region, url)
+}
+
+/// 502: an answer that one region cannot hand to another.
+pub fn too_long_for_others(region: &str, url: Option<String>) -> Problem {
+    let title = "The answer of the other region cannot be handed on; ask that region itself.";
+    Problem::new(StatusCode::BAD_GATEWAY, "answer_not_handed_on", title).region(region, url)
 }
 
 /// 500; the cause goes to the log.

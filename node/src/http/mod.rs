@@ -5,6 +5,7 @@
 //! | [`table`] | every route, once: method, path, class, who may call, handler |
 //! | [`call`] | what happens around each handler: limits, token, body, deadline, panics, headers |
 //! | [`shed`] [`rate`] [`origin`] | what is refused under load, from whom, and from which sites' pages |
+//! | [`elsewhere`] | what another region has to answer |
 //! | [`auth`] [`idempotency`] [`trace`] | who calls; which call it repeats; which trace it belongs to |
 //! | [`input`] [`shape`] [`query`] [`cursor`] [`error`] | bodies and parameters read strictly; pages; problems |
 //! | [`openapi`] [`asyncapi`] [`docs`] | what the table says, and what is sent unasked, as documents; a page of it |
@@ -25,6 +26,7 @@ pub mod cursor;
 pub mod desk;
 pub mod docs;
 pub mod drivers;
+pub mod elsewhere;
 pub mod error;
 pub mod events;
 pub mod feedback;
@@ -60,6 +62,7 @@ use axum::Router;
 use axum::extract::{RawPathParams, Request, State};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use tokio::sync::watch;
+use tomato_shared::id::RestaurantId;
 use tomato_shared::runtime::jwt::Verifier;
 use tomato_shared::runtime::otlp::Tracer;
 use tomato_shared::runtime::shutdown::StopSignal;
@@ -74,6 +77,7 @@ use crate::fleet::Fleet;
 use crate::metrics::Metrics;
 use crate::payments::Provider;
 use crate::region::directory::Locator;
+use crate::region::peers::Peers;
 use crate::store::StoreError;
 use crate::store::pool::Pool;
 use crate::writer::{Head, Writer};
@@ -113,6 +117,8 @@ pub struct Parts {
     pub locator: Locator,
     /// The connection to the region's broker; `None` where there is none to be had.
     pub broker: Option<async_nats::Client>,
+    /// The other regions; `None` where there is no way to them.
+    pub peers: Option<Arc<Peers>>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The newest dispatch plan.
@@ -161,6 +167,13 @@ impl App {
     pub(crate) fn broker_is_there(&self) -> bool {
         let state = self.parts.broker.as_ref().map(async_nats::Client::connection_state);
         state == Some(async_nats::connection::State::Connected)
+    }
+
+    /// Whether a restaurant is this region's; one that has gone with its cells is not.
+    pub(crate) fn has_restaurant(&self, id: RestaurantId) -> bool {
+        let catalogue = self.catalogue();
+        let row = catalogue.restaurants.get(&id);
+        row.is_some_and(|row| row.moved_to.is_none())
     }
 
     /// Every restaurant, as of the newest commit.

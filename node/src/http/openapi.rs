@@ -18,8 +18,10 @@ use tomato_shared::runtime::jwt::TokenError;
 use tomato_shared::runtime::problem::{Problem, ProblemBody};
 
 use super::call::{Call, json};
-use super::idempotency::KEY_MAX;
+use super::elsewhere::travels;
 use super::table::{Access, Body, Class, Key, Param, ROUTES, Route, SchemaOf, Success};
+
+mod headers;
 
 /// Any JSON object.
 #[derive(Debug, JsonSchema)]
@@ -78,12 +80,22 @@ const CODES: &[(u16, &[&str])] = &[
     (413, &["payload_too_large"]),
     (414, &["uri_too_long"]),
     (415, &["unsupported_media_type"]),
-    (421, &[]),
+    (421, &["misdirected"]),
     (422, &[]),
     (426, &["upgrade_required"]),
     (429, &["rate_limited", "too_many_sockets"]),
     (500, &["internal"]),
-    (503, &["overloaded", "unavailable", "timeout"]),
+    (502, &["answer_not_handed_on"]),
+    (
+        503,
+        &[
+            "overloaded",
+            "unavailable",
+            "timeout",
+            "region_unreachable",
+            "region_silent",
+        ],
+    ),
 ];
 
 /// Whether a route can give a problem of this status.
@@ -91,7 +103,7 @@ fn can_give(route: &Route, status: u16) -> bool {
     let public = route.access == Access::Public;
     let body = !matches!(route.body, Body::Ignored);
     match status {
-        400 => !public || body || !route.params.is_empty() || route.path.contains('{'),
+        400 => !public || body || !route.params.is_empty() || route.path.contains('{') || travels(route),
         401 | 403 => !public,
         // A webhook of a provider that the region does not have is no path of it.
         404 => {
@@ -100,10 +112,12 @@ fn can_give(route: &Route, status: u16) -> bool {
                     .iter()
                     .any(|part| route.path.contains(part))
         }
-        // What has gone to another region.
-        421 => body || route.path == "/v1/restaurants/{rst}",
         408 | 413 | 415 => body,
-        409 | 412 | 422 => body,
+        409 => body || travels(route) && route.path.starts_with("/v1/drivers/"),
+        412 | 422 => body,
+        // What has gone to another region, or only another region does.
+        421 => !public || travels(route),
+        502 => travels(route),
         426 => matches!(route.access, Access::Socket(_)),
         // 405 is what the methods give that a path does not have.
         405 => false,
@@ -143,8 +157,8 @@ pub fn document() -> Value {
         "components": {
             "schemas": schemas,
             "responses": problems,
-            "headers": headers(),
-            "parameters": parameters(),
+            "headers": headers::headers(),
+            "parameters": headers::parameters(),
             "securitySchemes": {"bearer": {
                 "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
                 "description": "A token of an issuer that the region trusts, with a role and the regions it is good for.",
@@ -155,8 +169,9 @@ pub fn document() -> Value {
 
 const ABOUT: &str = "One region of Tomato. Errors are problem+json (RFC 9457); their `code` never changes its meaning. \
     Lists come in pages: send `next_cursor` of one page as `cursor` of the next. A command that is repeated with the \
-    same Idempotency-Key gets the answer of the first; after 503 `unavailable` and `timeout` that is the way to learn \
-    what came of it. Times are RFC 3339 in UTC, amounts are integers in minor units of the region's currency.";
+    same Idempotency-Key gets the answer of the first; after 503 `unavailable`, `timeout` and `region_silent` that is the \
+    way to learn what came of it. What belongs to another region is answered by that region, which `Tomato-Region` names. \
+    Times are RFC 3339 in UTC, amounts are integers in minor units of the region's currency.";
 
 /// Schemas of both directions: what may be left out differs between what is read and what is written.
 struct Shapes {
@@ -241,6 +256,9 @@ impl Shapes {
             Key::Accepted => all.push(reference("parameters", "IdempotencyKey")),
             Key::Required => all.push(reference("parameters", "IdempotencyKeyRequired")),
         }
+        if travels(route) {
+            all.push(reference("parameters", "TomatoRegion"));
+        }
         all.extend(["RequestId", "TraceParent"].map(|name| reference("parameters", name)));
         all
     }
@@ -289,8 +307,14 @@ impl Shapes {
             content.insert("application/problem+json".into(), json!({"schema": problem}));
         }
         let names: &[&str] = match success.status {
-            200 => &["X-Request-ID", "RateLimit-Policy", "RateLimit", "ETag"],
-            201 => &["X-Request-ID", "RateLimit-Policy", "RateLimit", "Location"],
+            200 => &["X-Request-ID", "RateLimit-Policy", "RateLimit", "ETag", "Tomato-Region"],
+            201 => &[
+                "X-Request-ID",
+                "RateLimit-Policy",
+                "RateLimit",
+                "Location",
+                "Tomato-Region",
+            ],
             _ => &["X-Request-ID", "RateLimit-Policy", "RateLimit"],
         };
         let named = names
@@ -329,51 +353,6 @@ fn problem_response(status: u16, codes: &[&str], problem: &Value) -> Value {
         "content": {"application/problem+json": {"schema": {
             "allOf": [problem, {"properties": {"status": {"const": status}, "code": {"enum": codes}}}],
         }}},
-    })
-}
-
-fn headers() -> Value {
-    let header = |about: &str, schema: Value| json!({"description": about, "schema": schema});
-    let text = || json!({"type": "string"});
-    json!({
-        "X-Request-ID": header("Under which the request stands in the log; the caller's own where it sent one.", text()),
-        "WWW-Authenticate": header("RFC 6750.", text()),
-        "RateLimit-Policy": header("The caller's budget: `q` requests in `w` seconds. Absent without a limit.", text()),
-        "RateLimit": header("What is left of it: `r` requests, and `t` seconds until it is full again.", text()),
-        "Allow": header("The methods that the path has.", text()),
-        "ETag": header("The version of what was read, where an edit can be made from it: send it as If-Match.", text()),
-        "Location": header("The path of what was made.", text()),
-        "Retry-After": header("Seconds to wait before the next attempt.", json!({"type": "integer", "minimum": 0})),
-    })
-}
-
-fn parameters() -> Value {
-    let header = |name: &str, required: bool, about: &str, schema: Value| json!({"name": name, "in": "header", "required": required, "description": about, "schema": schema});
-    let key = |required| {
-        header(
-            "Idempotency-Key",
-            required,
-            "A new one for each command, the same for each repetition of it; X-Idempotency-Key is read, too.",
-            json!({"type": "string", "minLength": 1, "maxLength": KEY_MAX, "pattern": "^[!-~]+$"}),
-        )
-    };
-    json!({
-        "IdempotencyKey": key(false),
-        "IdempotencyKeyRequired": key(true),
-        "DeviceTime": header(
-            "X-Device-Time", false,
-            "When it happened by the device's clock, where it was cut off and tells of it later; at most 7 days ago.",
-            json!({"type": "string", "format": "date-time"}),
-        ),
-        // Any text is taken; what does not fit is replaced or left aside, never refused.
-        "RequestId": header(
-            "X-Request-ID", false, "Comes back with the answer where it is 1 to 128 of A-Z a-z 0-9 - _ . and :, else a new one.",
-            json!({"type": "string"}),
-        ),
-        "TraceParent": header(
-            "traceparent", false, "W3C trace context to continue; X-Trace-ID (32 hex digits) is read, too.",
-            json!({"type": "string"}),
-        ),
     })
 }
 

@@ -10,10 +10,11 @@ use tomato_shared::runtime::problem::Problem;
 use crate::config::{HttpConfig, Network};
 
 /// What a page of another site may send besides the ordinary.
-const HEADERS_IN: &str = "authorization, content-type, idempotency-key, if-match, traceparent, x-idempotency-key, \
-    x-request-id, x-trace-id";
+const HEADERS_IN: &str = "authorization, content-type, idempotency-key, if-match, tomato-region, traceparent, \
+    x-idempotency-key, x-request-id, x-trace-id";
 /// What it may read.
-const HEADERS_OUT: &str = "etag, location, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-request-id";
+const HEADERS_OUT: &str = "etag, location, ratelimit, ratelimit-policy, retry-after, tomato-region, \
+    www-authenticate, x-request-id";
 /// How long a browser may remember what it may send, in seconds.
 const PREFLIGHT_S: &str = "600";
 

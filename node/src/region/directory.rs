@@ -10,7 +10,7 @@ use async_nats::{Client, Message};
 use futures_util::StreamExt as _;
 use tokio::sync::{Notify, watch};
 use tomato_shared::cell::{Cell, LatLng, REGION_RESOLUTION, RegionId};
-use tomato_shared::directory::{self, Map, Owner, Phase};
+use tomato_shared::directory::{self, Directory, Map, Owner, Phase};
 use tomato_shared::runtime::shutdown::StopSignal;
 use tomato_shared::subject;
 use tomato_shared::sync::{Newest, Territory};
@@ -67,6 +67,11 @@ impl Locator {
     /// Whose a place is.
     pub fn locate(&self, place: &LatLng) -> Option<Owner> {
         self.owner(place.cell(REGION_RESOLUTION))
+    }
+
+    /// The newest map that is known here.
+    pub fn directory(&self) -> Arc<Directory> {
+        self.catalogue.borrow().territory.directory.clone()
     }
 
     /// Of when the answers are, by the hub's clock: when it last said that this map is the newest, else when the map was made.

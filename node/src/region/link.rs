@@ -59,7 +59,7 @@ pub struct Link {
 /// The broker does not let us listen.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot subscribe at the broker: {0}")]
-pub struct LinkError(String);
+pub struct LinkError(pub String);
 
 impl From<async_nats::SubscribeError> for LinkError {
     fn from(error: async_nats::SubscribeError) -> Self {

@@ -16,9 +16,9 @@ use crate::store::Store;
 use crate::writer::tests::within;
 
 /// A broker of one's own.
-struct Nats {
+pub(crate) struct Nats {
     child: Child,
-    client: async_nats::Client,
+    pub(crate) client: async_nats::Client,
     _directory: TempDir,
 }
 
@@ -29,7 +29,7 @@ impl Drop for Nats {
     }
 }
 
-async fn nats() -> Nats {
+pub(crate) async fn nats() -> Nats {
     let directory = TempDir::new().unwrap();
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .unwrap()

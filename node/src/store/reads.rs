@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Statement, ToSql};
 use serde::de::DeserializeOwned;
 use tomato_shared::event::{self, Decoded, Envelope};
 use tomato_shared::id::{DriverId, Id, ItemId, Kind, OrderId, RestaurantId};
+use tomato_shared::order::{DeliveryState, OrderState};
 use tomato_shared::time::UnixMs;
 
 mod beside;
@@ -46,6 +47,20 @@ pub struct Page<T, K> {
 pub fn order(connection: &Connection, id: OrderId) -> Result<Option<OrderRow>, StoreError> {
     let order: Option<Order> = one(connection, "orders", "SELECT doc FROM orders WHERE id = ?1", id.bytes())?;
     order.map(|order| with_driver(connection, order)).transpose()
+}
+
+/// Whether there is such an order.
+pub fn order_exists(connection: &Connection, id: OrderId) -> Result<bool, StoreError> {
+    prepare(connection, "SELECT 1 FROM orders WHERE id = ?1")?
+        .exists([id.bytes()])
+        .map_err(StoreError::sqlite("look for an order"))
+}
+
+/// Whether a command with this key was answered here.
+pub fn is_answered(connection: &Connection, key: [u8; 16]) -> Result<bool, StoreError> {
+    prepare(connection, "SELECT 1 FROM idempotency WHERE key = ?1")?
+        .exists([key])
+        .map_err(StoreError::sqlite("look for an answer"))
 }
 
 /// Events of an order after a version, oldest first, at most [`EVENTS_MAX`]. Events of a newer program are left out.
@@ -97,6 +112,24 @@ pub fn drivers(
 pub fn last_orders(connection: &Connection, limit: usize) -> Result<Vec<Order>, StoreError> {
     let sql = "SELECT doc FROM orders WHERE ended_at IS NOT NULL ORDER BY id DESC";
     collect(&mut *prepare(connection, sql)?, &[], limit, |_| true)
+}
+
+/// Orders that are ready and have neither driver nor offer, oldest first.
+pub fn waiting(connection: &Connection, limit: usize) -> Result<Vec<Order>, StoreError> {
+    let sql = "SELECT doc FROM orders INDEXED BY orders_open WHERE ended_at IS NULL AND state = ?1 ORDER BY id";
+    let searching = |order: &Order| order.delivery.state == DeliveryState::Searching;
+    let mut statement = prepare(connection, sql)?;
+    collect(&mut statement, &[&OrderState::ReadyForPickup.name()], limit, searching)
+}
+
+/// Drivers who leave for another region, by id.
+pub fn leaving(connection: &Connection, after: Option<DriverId>, limit: usize) -> Result<Vec<Driver>, StoreError> {
+    let after = after.map_or([0; 16], |id| *id.bytes());
+    let mut statement = prepare(
+        connection,
+        "SELECT doc FROM drivers WHERE leaving = 1 AND id > ?1 ORDER BY id",
+    )?;
+    collect(&mut statement, &[&after], limit, |_| true)
 }
 
 /// Counted stock of a restaurant.

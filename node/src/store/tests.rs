@@ -170,7 +170,7 @@ fn row_that_cannot_be_read_is_named() {
             "restaurants",
             format!("INSERT INTO restaurants VALUES ({id}, 'n', 'no JSON')"),
         ),
-        ("drivers", format!("INSERT INTO drivers VALUES ({id}, 1, '[]')")),
+        ("drivers", format!("INSERT INTO drivers VALUES ({id}, 1, 0, '[]')")),
         ("tasks", format!("INSERT INTO tasks VALUES (1, {id}, 0, '{{}}')")),
         ("timers", format!("INSERT INTO timers VALUES (99, {id}, 1)")),
     ] {

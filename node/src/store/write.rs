@@ -7,7 +7,7 @@ use tomato_shared::time::UnixMs;
 
 use super::{extras, moves};
 use crate::engine::draft::{Changes, NewEvent};
-use crate::engine::model::{By, Driver, Order, Restaurant};
+use crate::engine::model::{By, Driver, Order, Restaurant, Standing};
 
 /// What every event of one command has in common.
 #[derive(Debug, Clone)]
@@ -101,11 +101,12 @@ fn put_restaurant(connection: &Connection, restaurant: &Restaurant) -> Result<()
 }
 
 fn put_driver(connection: &Connection, driver: &Driver) -> Result<(), WriteError> {
-    let sql = "INSERT INTO drivers (id, online, doc) VALUES (?1, ?2, ?3)
-               ON CONFLICT (id) DO UPDATE SET online = ?2, doc = ?3";
+    let sql = "INSERT INTO drivers (id, online, leaving, doc) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT (id) DO UPDATE SET online = ?2, leaving = ?3, doc = ?4";
+    let leaving = matches!(driver.custody.standing, Standing::Leaving { .. });
     connection
         .prepare_cached(sql)?
-        .execute(params![driver.id.bytes(), driver.online, json(driver)?])?;
+        .execute(params![driver.id.bytes(), driver.online, leaving, json(driver)?])?;
     Ok(())
 }
 

@@ -53,7 +53,7 @@ impl Class {
                 | OrderCommand::Return
                 | OrderCommand::GiveBack,
             )
-            | Command::Driver(_, DriverCommand::SetOnline { .. })
+            | Command::Driver(_, DriverCommand::SetOnline { .. } | DriverCommand::Cross(_))
             | Command::AcceptOffer(_)
             | Command::DeclineOffer(_)
             | Command::PaymentOutcome { .. }

@@ -52,8 +52,10 @@ impl Event {
             Self::OrderRated { .. } => "order.rated",
             Self::OrderTipped { .. } => "order.tipped",
             Self::TipFailed { .. } => "order.tip.failed",
-            Self::CashDeposited { .. } => "driver.cash.deposited",
-            Self::RegionStatusChanged { .. } => "region.status.changed",
+            Self::DriverHandedOver(_) => "driver.handed_over",
+            Self::DriverTakenOver(_) => "driver.taken_over",
+            Self::CashDeposited(_) => "driver.cash.deposited",
+            Self::RegionStatusChanged(_) => "region.status.changed",
             Self::IncarnationStarted { .. } => "region.incarnation.started",
             Self::CellsMoved(_) => "region.cells.moved",
             Self::RestaurantUpdated { .. } => "restaurant.updated",
@@ -113,8 +115,10 @@ impl Event {
             | Self::OrderRated { .. }
             | Self::OrderTipped { .. }
             | Self::TipFailed { .. }
-            | Self::CashDeposited { .. }
-            | Self::RegionStatusChanged { .. }
+            | Self::CashDeposited(_)
+            | Self::DriverHandedOver(_)
+            | Self::DriverTakenOver(_)
+            | Self::RegionStatusChanged(_)
             | Self::IncarnationStarted { .. }
             | Self::CellsMoved(_)
             | Self::RestaurantUpdated { .. } => None,

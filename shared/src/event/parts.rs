@@ -4,7 +4,7 @@ use crate::cell::{CellSet, RegionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::id::ItemId;
+use crate::id::{DriverId, ItemId};
 use crate::money::Currency;
 
 /// One line of an order as it was priced.
@@ -201,6 +201,38 @@ words! {
 /// Whether a version is that before the first: left out, so that older readers and files see what they know.
 pub(super) const fn is_zero(version: &u64) -> bool {
     *version == 0
+}
+
+/// A driver handed cash in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CashDeposited {
+    /// Who.
+    pub driver_id: DriverId,
+    /// How much.
+    pub amount_minor: i64,
+}
+
+/// A region stopped taking orders, or takes them again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RegionStatusChanged {
+    /// True while it takes none.
+    pub paused: bool,
+    /// What the operator said.
+    pub reason: String,
+}
+
+/// A driver on the way from one region to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Crossing {
+    /// Who.
+    pub driver_id: DriverId,
+    /// The other region.
+    pub other: RegionId,
+    /// In which epoch the driver is the taker's.
+    pub epoch: u64,
+    /// For one delivery only.
+    #[serde(default)]
+    pub loan: bool,
 }
 
 /// What a region has done for cells that change hands.

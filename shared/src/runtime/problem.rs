@@ -54,6 +54,12 @@ pub struct ProblemBody {
     /// Seconds to wait before an identical request may succeed; also sent as `Retry-After`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u32>,
+    /// The region whose affair it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Where apps reach that region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region_url: Option<String>,
 }
 
 /// A refused request. Cheap to move (two words and a pointer), so it can be the error of every handler.
@@ -78,6 +84,8 @@ impl Problem {
             errors: Vec::new(),
             request_id: None,
             retry_after_s: None,
+            region: None,
+            region_url: None,
         };
         Self {
             body: Box::new(body),
@@ -223,6 +231,14 @@ impl Problem {
             field: Some(name.into()),
             message: message.into(),
         });
+        self
+    }
+
+    /// Names the region whose affair it is, and where apps reach it, where that is known.
+    #[must_use]
+    pub fn region(mut self, region: impl Into<String>, url: Option<String>) -> Self {
+        self.body.region = Some(region.into());
+        self.body.region_url = url;
         self
     }
 

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tomato_shared::cell::RegionId;
 use tomato_shared::id::{DriverId, OrderId};
 use tomato_shared::time::UnixMs;
 
@@ -38,6 +39,61 @@ pub struct Span {
     pub starts_at: UnixMs,
     /// Until.
     pub ends_at: UnixMs,
+}
+
+/// Whose a driver is. An epoch is made by the region that gives the driver away and names the one that takes them, so
+/// each has one owner at most; whoever knows a later one pays no heed to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Custody {
+    /// Rises with every change of region.
+    pub epoch: u64,
+    /// Whose the driver is in it, as far as this region knows.
+    pub standing: Standing,
+}
+
+/// Whose a driver is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// This region's.
+    Ours {
+        /// Borrowed for one delivery.
+        loan: Option<Loan>,
+    },
+    /// Given away, which the other region is told until it says that it knows. Not this region's any more.
+    Leaving {
+        /// To whom.
+        to: RegionId,
+        /// For the delivery of this order only.
+        loan: Option<OrderId>,
+        /// Signed on when they left.
+        online: bool,
+        /// When they want to stop.
+        ends_at: Option<UnixMs>,
+    },
+    /// The other region's, or that of whoever had them from it.
+    Theirs {
+        /// Who took them.
+        region: RegionId,
+    },
+}
+
+/// What a driver was borrowed for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loan {
+    /// Where they go back to.
+    pub home: RegionId,
+    /// What they deliver.
+    pub order_id: OrderId,
+}
+
+impl Default for Custody {
+    fn default() -> Self {
+        Self {
+            epoch: 1,
+            standing: Standing::Ours { loan: None },
+        }
+    }
 }
 
 /// Somebody who drives.
@@ -80,6 +136,9 @@ pub struct Driver {
     /// Those of them that were declined or ran out.
     #[serde(default)]
     pub refused: u32,
+    /// Whose the driver is.
+    #[serde(default)]
+    pub custody: Custody,
 }
 
 /// So many offers are remembered; then both counts are halved.
@@ -109,6 +168,27 @@ impl Driver {
     /// Signed on, with nothing to do.
     pub const fn is_free(&self) -> bool {
         self.online && self.offered.is_empty() && self.delivering.is_empty()
+    }
+
+    /// Whether this region may give the driver something to do.
+    pub const fn is_ours(&self) -> bool {
+        matches!(self.custody.standing, Standing::Ours { .. })
+    }
+
+    /// Where the driver was borrowed from.
+    pub const fn borrowed(&self) -> Option<&Loan> {
+        match &self.custody.standing {
+            Standing::Ours { loan } => loan.as_ref(),
+            Standing::Leaving { .. } | Standing::Theirs { .. } => None,
+        }
+    }
+
+    /// Who has the driver, where that is another region.
+    pub const fn elsewhere(&self) -> Option<&RegionId> {
+        match &self.custody.standing {
+            Standing::Ours { .. } => None,
+            Standing::Leaving { to: region, .. } | Standing::Theirs { region } => Some(region),
+        }
     }
 
     /// Whether the shift is over at `now`.

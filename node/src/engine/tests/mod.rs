@@ -2,6 +2,7 @@
 
 mod books;
 mod changes;
+mod custody;
 mod drivers;
 pub(crate) mod fixture;
 mod hours;

@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod asyncapi;
 mod data;
+mod elsewhere;
 mod events;
 mod fields;
 mod gate;
@@ -36,13 +37,15 @@ use tower::ServiceExt as _;
 use super::{App, Parts, router};
 use crate::clock::Clock;
 use crate::config::{Config, DispatchPolicyName, RateConfig};
+use crate::engine::policy::Policy;
 use crate::engine::task::Task;
 use crate::feed::Feed;
 use crate::fleet::Fleet;
 use crate::payments::Provider;
 use crate::payments::simulated::Simulated;
 use crate::region::directory::Locator;
-use crate::store::{self, load, reads};
+use crate::region::peers::Peers;
+use crate::store::{self, Store, load, reads};
 use crate::writer::{self, Head, Outlets, Start, Writer};
 use data::*;
 
@@ -112,6 +115,22 @@ fn verifier(key: &SigningKey) -> Verifier {
     Verifier::new("tomato", vec![issuer], 100)
 }
 
+fn start_writer(file: Store, config: &Config, policy: Arc<Policy>, (clock, outlets): (Clock, Outlets)) -> Writer {
+    let (writer, _) = writer::start(Start {
+        loaded: load::load(&file.connection, UnixMs(0)).unwrap(),
+        store: file,
+        incarnation: 1,
+        watermark_seq: 0,
+        fence: None,
+        policy,
+        limits: config.writer_limits(),
+        clock,
+        outlets,
+    })
+    .unwrap();
+    writer
+}
+
 impl Rig {
     fn new() -> Self {
         Self::with(|_| {})
@@ -119,11 +138,19 @@ impl Rig {
 
     /// A region with other settings.
     fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::among(change, None, |_| None)
+    }
+
+    /// A region that trusts the issuer of another one, and knows others.
+    fn among(
+        change: impl FnOnce(&mut Config),
+        issuer: Option<&Rig>,
+        peers: impl FnOnce(&Locator) -> Option<Arc<Peers>>,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (path, config) = (directory.path().join("region.db"), config(change));
         let policy = Arc::new(config.policy(vec![7; 32]).unwrap());
         let file = store::open(&path).unwrap();
-        let loaded = load::load(&file.connection, UnixMs(0)).unwrap();
         let clock = Clock::start(UnixMs(0), 1.0, UnixMs(0));
         let fleet = Arc::new(Fleet::new(DurationMs::from_mins(2)));
         let feed = Arc::new(Feed::new(0, reads::totals(&file.connection).unwrap()));
@@ -132,32 +159,26 @@ impl Rig {
             incarnation: 1,
             ..Head::default()
         });
-        let ((tasks, tasks_in), metrics) = (mpsc::channel(100), crate::metrics::tests::none());
-        let (writer, _) = writer::start(Start {
-            store: file,
-            loaded,
-            incarnation: 1,
-            watermark_seq: 0,
-            fence: None,
-            policy: policy.clone(),
-            limits: config.writer_limits(),
-            clock,
-            outlets: Outlets {
-                feed: feed.clone(),
-                fleet: fleet.clone(),
-                catalogue,
-                head,
-                tasks,
-                metrics: metrics.clone(),
-                news: mpsc::channel(1).0,
-                tracer: Tracer::default(),
-            },
-        })
-        .unwrap();
-        let key = SigningKey::load_or_create(&directory.path().join("key.der")).unwrap();
+        let (tasks, tasks_in) = mpsc::channel(100);
+        let metrics = crate::metrics::tests::none();
+        let outlets = Outlets {
+            feed: feed.clone(),
+            fleet: fleet.clone(),
+            catalogue,
+            head,
+            tasks,
+            metrics: metrics.clone(),
+            news: mpsc::channel(1).0,
+            tracer: Tracer::default(),
+        };
+        let writer = start_writer(file, &config, policy.clone(), (clock, outlets));
+        let key_of = issuer.map_or(directory.path(), |rig| rig.directory.path());
+        let key = SigningKey::load_or_create(&key_of.join("key.der")).unwrap();
         let supervisor = Supervisor::default();
+        let public_url = format!("https://{}.test", policy.region);
+        let locator = Locator::new(policy.clone(), &public_url, catalogue_in.clone());
+        let peers = peers(&locator);
         let app = App::new(Parts {
-            locator: Locator::new(policy.clone(), "https://blr.test", catalogue_in.clone()),
             writer: writer.clone(),
             catalogue: catalogue_in,
             head: head_in,
@@ -171,8 +192,10 @@ impl Rig {
             provider: Arc::new(simulated(clock, directory.path())),
             path,
             http: config.http,
-            public_url: "https://blr.test".into(),
+            public_url,
+            locator,
             broker: None,
+            peers,
             metrics,
             board: Arc::default(),
             tracer: Tracer::default(),

@@ -34,10 +34,14 @@ CREATE TABLE reservations (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE drivers (
-    id     BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
-    online INTEGER NOT NULL,
-    doc    TEXT    NOT NULL
+    id      BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    online  INTEGER NOT NULL,
+    leaving INTEGER NOT NULL,
+    doc     TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- On the way to another region, which has to be told until it knows.
+CREATE INDEX drivers_leaving ON drivers (id) WHERE leaving = 1;
 
 -- With a rowid, unlike most tables here: in a WITHOUT ROWID table a row over about 1 KB spills into a page of its own.
 CREATE TABLE orders (

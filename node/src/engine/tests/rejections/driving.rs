@@ -7,6 +7,7 @@ use tomato_shared::time::DurationMs;
 use super::super::world::{OPERATOR, World, driver, fail, sign};
 use super::{Case, check_all, kitchen, me, rider};
 use crate::engine::command::{Command as C, DriverCommand, OrderCommand as O};
+use crate::engine::custody::Step;
 use crate::engine::model::{By, Proof};
 
 pub(super) const ALL: &[&[Case]] = &[OFFERS, STEPS, SIGNING, BY_HAND];
@@ -216,6 +217,16 @@ const BY_HAND: &[Case] = &[
             (OPERATOR, C::Order(w.ready(), O::Assign(driver(1))))
         },
         R::DriverOffline,
+    ),
+    (
+        "one who went to another region",
+        |w| {
+            let to = "hyd".parse().unwrap();
+            let command = DriverCommand::Cross(Step::HandOver { to, loan: None });
+            w.ok(By::System, C::Driver(driver(1), command));
+            (OPERATOR, sign(driver(1), true))
+        },
+        R::DriverElsewhere,
     ),
     (
         "to one who carries another",

@@ -8,7 +8,7 @@ mod commands;
 mod ledger;
 mod money;
 mod parties;
-mod rng;
+pub(crate) mod rng;
 mod rounds;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

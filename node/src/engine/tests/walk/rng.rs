@@ -1,10 +1,10 @@
 //! Splitmix64 (Steele, Lea, Flood 2014), so that a seed walks the same way everywhere.
 
 #[derive(Debug)]
-pub(super) struct Rng(u64);
+pub(crate) struct Rng(u64);
 
 impl Rng {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -17,27 +17,27 @@ impl Rng {
     }
 
     /// 0 to `bound` - 1.
-    pub(super) fn below(&mut self, bound: u32) -> u32 {
+    pub(crate) fn below(&mut self, bound: u32) -> u32 {
         u32::try_from(self.next() % u64::from(bound.max(1))).unwrap()
     }
 
     /// 1 to `max`.
-    pub(super) fn small(&mut self, max: u32) -> u8 {
+    pub(crate) fn small(&mut self, max: u32) -> u8 {
         u8::try_from(self.below(max) + 1).unwrap()
     }
 
-    pub(super) fn pick<'t, T>(&mut self, from: &'t [T]) -> &'t T {
+    pub(crate) fn pick<'t, T>(&mut self, from: &'t [T]) -> &'t T {
         &from[self.below(u32::try_from(from.len()).unwrap()) as usize]
     }
 
     /// One of the last dozen.
-    pub(super) fn recent<T: Copy>(&mut self, from: &[T]) -> Option<T> {
+    pub(crate) fn recent<T: Copy>(&mut self, from: &[T]) -> Option<T> {
         let tail = &from[from.len().saturating_sub(12)..];
         (!tail.is_empty()).then(|| *self.pick(tail))
     }
 
     /// Mostly little time, now and then much.
-    pub(super) fn span_ms(&mut self) -> i64 {
+    pub(crate) fn span_ms(&mut self) -> i64 {
         let bound = *self.pick(&[
             1, 1, 1, 1, 1, 5_000, 5_000, 5_000, 5_000, 5_000, 60_000, 60_000, 60_000, 900_000,
         ]);
