@@ -7,6 +7,7 @@
 //! | [`cells`] | `tomato-hub cells`: has cells change hands |
 //! | `registry` | notices changes of the registry while the hub runs |
 //! | `heartbeats`, `live` | what each region says of itself, and how far the hub is with it |
+//! | `looks` | where drivers are, while somebody looks |
 //! | `ingest` | stream and repair in, one transaction per batch, watermarks out; keeps and kicks the stream's sources |
 //! | `directory` | which region owns which cells: makes the map, tells the regions |
 //! | `projections` | pure folds: event in, changed row out |
@@ -51,6 +52,7 @@ mod ingest;
 #[path = "../tests/support/life.rs"]
 mod life;
 mod live;
+mod looks;
 #[cfg(any(test, feature = "measure"))]
 pub mod measure;
 mod projections;
@@ -85,6 +87,7 @@ use ingest::Applier;
 use ingest::pull::Puller;
 use ingest::sources::Keeper;
 use live::Live;
+use looks::Looks;
 use registry::{Active, Watcher};
 use store::Pool;
 pub use store::StoreFault;
@@ -297,6 +300,7 @@ impl Parts {
             registry: self.registry,
             verifier: self.verifier,
             broker: Some(self.client),
+            looks: Looks::default(),
         };
         let mut stop = stop.clone();
         supervisor.spawn("http", async move {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use h3o::CellIndex;
 use tomato_shared::cell::{DRIVER_RESOLUTION, LatLng};
 use tomato_shared::id::{DriverId, OrderId, UserId};
+use tomato_shared::sync::DriverPosition;
 use tomato_shared::time::{DurationMs, UnixMs};
 
 use crate::engine::command::Candidate;
@@ -223,6 +224,33 @@ impl Fleet {
     /// The last position of a signed-on driver, fresh or not.
     pub fn position(&self, driver: DriverId) -> Option<Fix> {
         self.lock().drivers.get(&driver).and_then(|entry| entry.fix)
+    }
+
+    /// How many signed-on drivers have a fresh position, and the positions of at most `limit` of them: those with the
+    /// lowest ids, so that a look a moment later shows the same drivers.
+    pub fn positions(&self, now: UnixMs, limit: usize) -> (usize, Vec<DriverPosition>) {
+        let since = now + DurationMs(-self.max_age.0);
+        let mut found: Vec<_> = {
+            let state = self.lock();
+            let fresh = state.drivers.iter().filter_map(|(id, entry)| {
+                let fix = entry.fix.filter(|fix| fix.at >= since)?;
+                Some((*id, fix.place, entry.duty.clone()))
+            });
+            fresh.collect()
+        };
+        found.sort_by_key(|(id, _, _)| *id);
+        let known = found.len();
+        let coarse = |degrees: f64| (degrees * 1e4).round() / 1e4;
+        let view = |(driver_id, place, duty): (DriverId, LatLng, Duty)| DriverPosition {
+            driver_id,
+            lat: coarse(place.lat()),
+            lng: coarse(place.lng()),
+            order_ids: match duty {
+                Duty::Delivering(whose) => whose.iter().map(|(order_id, _)| *order_id).collect(),
+                Duty::Free | Duty::Busy => Vec::new(),
+            },
+        };
+        (known, found.into_iter().take(limit).map(view).collect())
     }
 
     fn plausible(&self, last: Option<&Fix>, fix: &Fix, now: UnixMs) -> bool {

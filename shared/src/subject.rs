@@ -73,6 +73,11 @@ pub fn repair(region: &RegionId) -> String {
     format!("{PREFIX}.cmd.{region}.hub.repair")
 }
 
+/// The hub asks where a region's drivers are, while somebody looks at them, [`crate::sync::PositionsReply`].
+pub fn positions(region: &RegionId) -> String {
+    format!("{PREFIX}.cmd.{region}.hub.positions")
+}
+
 /// A region asks another for what comes along with cells, [`crate::sync::ParcelRequest`].
 pub fn parcel(from: &RegionId, asker: &RegionId) -> String {
     format!("{PREFIX}.cmd.{from}.{asker}.parcel")
@@ -204,6 +209,7 @@ mod tests {
             heartbeat(&blr),
             watermark(&blr),
             repair(&blr),
+            positions(&blr),
             locations(&blr),
         ] {
             assert_eq!(subject.split('.').nth(2), Some("blr"), "{subject}");

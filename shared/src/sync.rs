@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::cell::CellSet;
+use crate::id::{DriverId, OrderId};
 use crate::time::UnixMs;
 
 /// Sent by a node every two seconds of real time on [`crate::subject::heartbeat`].
@@ -125,6 +126,31 @@ pub struct RepairReply {
     pub mark_before: Option<String>,
     /// The node's newest sequence.
     pub head_seq: u64,
+}
+
+/// Answer to a request on [`crate::subject::positions`], which has no body: a look at the drivers, which nobody stores.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PositionsReply {
+    /// The node's clock.
+    pub at: UnixMs,
+    /// Drivers who are signed on and told where they are; `drivers` may be fewer.
+    pub known: u64,
+    /// At most as many as fit into one message; the same ones as long as the same are signed on.
+    pub drivers: Vec<DriverPosition>,
+}
+
+/// Where a driver is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DriverPosition {
+    /// Who.
+    pub driver_id: DriverId,
+    /// Degrees, to about ten metres.
+    pub lat: f64,
+    /// Degrees, to about ten metres.
+    pub lng: f64,
+    /// The orders that the driver is bound to; empty for one who is free.
+    #[serde(default)]
+    pub order_ids: Vec<OrderId>,
 }
 
 /// The sequences of incarnation n begin behind (n - 1) * 2^40, so that no two incarnations ever give the same one, whatever

@@ -24,10 +24,11 @@ fn browser() -> Result<PathBuf, String> {
     ];
     let program = asked.or_else(|| usual.iter().map(PathBuf::from).find(|path| path.exists()));
     let program = program.ok_or("no chromium; install it, or name it in CHROMIUM")?;
-    if browser_folder().join("node_modules/playwright-core").is_dir() {
+    let libraries = browser_folder().join("../../web/vendor/node_modules/maplibre-gl");
+    if browser_folder().join("node_modules/playwright-core").is_dir() && libraries.is_dir() {
         Ok(program)
     } else {
-        Err("playwright-core is missing; run ./scripts/install-browser-test".into())
+        Err("playwright-core or the page's libraries are missing; run ./scripts/install-browser-test and build".into())
     }
 }
 

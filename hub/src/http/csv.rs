@@ -1,4 +1,4 @@
-//! Answers as CSV (RFC 4180), for those who ask for `text/csv` or `?format=csv`.
+//! Answers as files: CSV (RFC 4180) for those who ask for `text/csv` or `?format=csv`, and Parquet where it is built in.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -13,6 +13,8 @@ use serde_json::Value;
 pub(super) enum Format {
     Json,
     Csv,
+    #[cfg(feature = "parquet")]
+    Parquet,
 }
 
 impl Format {
@@ -29,15 +31,30 @@ impl Format {
 
 /// `whole` as JSON, or `rows` as a file called `name`, with one column per field of the first row.
 pub(super) fn answer<T: Serialize, R: Serialize>(format: Format, whole: &T, rows: &[R], name: &str) -> Response {
-    if format == Format::Json {
-        return Json(whole).into_response();
+    let rows = || {
+        rows.iter()
+            .filter_map(|row| serde_json::to_value(row).ok())
+            .collect::<Vec<Value>>()
+    };
+    match format {
+        Format::Json => Json(whole).into_response(),
+        Format::Csv => file(table(&rows()), "text/csv; charset=utf-8", &format!("{name}.csv")),
+        #[cfg(feature = "parquet")]
+        Format::Parquet => match super::parquet::file(&rows()) {
+            Ok(bytes) => file(bytes, "application/vnd.apache.parquet", &format!("{name}.parquet")),
+            Err(fault) => {
+                tracing::error!(%fault, "rows cannot be written as Parquet");
+                tomato_shared::runtime::problem::Problem::internal().into_response()
+            }
+        },
     }
-    let rows: Vec<Value> = rows.iter().filter_map(|row| serde_json::to_value(row).ok()).collect();
-    let disposition = format!("attachment; filename=\"{name}.csv\"");
-    let mut response = table(&rows).into_response();
+}
+
+fn file(body: impl IntoResponse, kind: &'static str, name: &str) -> Response {
+    let mut response = body.into_response();
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
-    if let Ok(value) = HeaderValue::from_str(&disposition) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
         headers.insert(CONTENT_DISPOSITION, value);
     }
     response

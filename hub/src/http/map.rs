@@ -1,4 +1,4 @@
-//! `/v1/map`: the cells of each region, what happens in them now, and the orders under way.
+//! `/v1/map`: the cells of each region, what happens in them now, the orders under way, and where the drivers are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +13,7 @@ use tomato_shared::cell::{Cell, RegionId};
 use tomato_shared::id::{DriverId, OrderId};
 use tomato_shared::order::OrderState;
 use tomato_shared::runtime::problem::Problem;
+use tomato_shared::sync::DriverPosition;
 use tomato_shared::time::UnixMs;
 
 use super::auth::Operator;
@@ -251,5 +252,61 @@ pub(super) async fn orders(
     Ok(Json(Orders {
         orders: open.into_iter().map(view).collect(),
         drivers_online,
+    }))
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Drivers {
+    /// The region's clock when it answered; `null` if it does not answer.
+    #[schemars(with = "Option<String>")]
+    at: Option<UnixMs>,
+    /// Drivers who are signed on and tell where they are.
+    known: u64,
+    /// At most 2,000 of them.
+    drivers: Vec<DriverPlace>,
+}
+
+/// Where a driver is, to about ten metres.
+#[derive(Debug, Serialize, JsonSchema)]
+struct DriverPlace {
+    #[schemars(with = "String")]
+    id: DriverId,
+    /// Longitude and latitude in degrees.
+    place: [f64; 2],
+    /// The orders that the driver is bound to; empty for one who is free.
+    #[schemars(with = "Vec<String>")]
+    order_ids: Vec<OrderId>,
+}
+
+pub(super) async fn drivers(
+    operator: Operator,
+    State(app): State<App>,
+    query: Result<Query<RegionQuery>, QueryRejection>,
+) -> Result<Json<Drivers>, Problem> {
+    let Query(RegionQuery { region }) = query.map_err(|rejection| bad_query(&rejection))?;
+    if !operator.sees(&region) {
+        return Err(Problem::forbidden("your token is not for this region"));
+    }
+    // Only regions that are let in are asked: each one takes a place in memory.
+    let reply = match &app.broker {
+        Some(client) if app.registry.borrow().contains_key(&region) => app.looks.at(client, &region).await,
+        Some(_) | None => None,
+    };
+    let place = |driver: DriverPosition| DriverPlace {
+        id: driver.driver_id,
+        place: [driver.lng, driver.lat],
+        order_ids: driver.order_ids,
+    };
+    Ok(Json(match reply {
+        Some(reply) => Drivers {
+            at: Some(reply.at),
+            known: reply.known,
+            drivers: reply.drivers.into_iter().map(place).collect(),
+        },
+        None => Drivers {
+            at: None,
+            known: 0,
+            drivers: Vec::new(),
+        },
     }))
 }

@@ -9,7 +9,7 @@ use tomato_shared::cell::RegionId;
 use tomato_shared::runtime::problem::Problem;
 
 use super::auth::Operator;
-use super::{App, NoQuery, bad_query, failed};
+use super::{App, NoQuery, bad_query, failed, page};
 use crate::store::anomalies::{self, Noted};
 
 /// Anomalies of one answer.
@@ -25,6 +25,8 @@ pub(super) struct Me {
     /// Tiles for the page's map; `null`: none.
     tile_url: Option<String>,
     tile_attribution: String,
+    /// Whether the hub was built with the page's map and chart libraries.
+    page_libraries: bool,
 }
 
 pub(super) async fn me(
@@ -39,6 +41,7 @@ pub(super) async fn me(
         regions: operator.regions().map(|regions| regions.into_iter().collect()),
         tile_url: app.page.tile_url.clone(),
         tile_attribution: app.page.tile_attribution.clone(),
+        page_libraries: page::has_libraries(),
     }))
 }
 

@@ -6,7 +6,8 @@
 //! | `GET /v1/orders?region=&status=&customer=&restaurant=&driver=&from=&to=&cursor=&limit=` | orders, newest first |
 //! | `GET /v1/orders/{id}` | one order with its timeline |
 //! | `GET /v1/analytics?from=&to=&step=&by=` | what happened where and when, as JSON or CSV |
-//! | `GET /v1/map/cells` `/values` `/orders?region=` | cells as GeoJSON, what happens in them, orders under way |
+//! | `GET /v1/map/cells` `/values` | cells as GeoJSON, what happens in them |
+//! | `GET /v1/map/orders?region=` `/drivers?region=` | orders under way, and where the drivers are now |
 //! | `GET /v1/me` `/v1/anomalies` | who asks; what the hub stumbled over |
 //! | `GET /v1/money` | balances, totals of the books, whether they hold |
 //! | `GET /v1/money/unmatched` | what provider, books and orders do not agree on |
@@ -37,6 +38,8 @@ mod openapi;
 mod orders;
 mod overview;
 mod page;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod regions;
 #[cfg(test)]
 mod tests;
@@ -59,6 +62,7 @@ use crate::changes::Changes;
 use crate::config::{AccessConfig, PageConfig};
 use crate::fault::Chain;
 use crate::live::Live;
+use crate::looks::Looks;
 use crate::registry::Active;
 use crate::store::{Pool, StoreFault};
 
@@ -77,6 +81,7 @@ pub(crate) struct App {
     pub(crate) directory: watch::Receiver<Arc<Directory>>,
     /// `None` in tests without a broker.
     pub(crate) broker: Option<async_nats::Client>,
+    pub(crate) looks: Looks,
 }
 
 /// The whole API.
@@ -93,6 +98,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/map/cells", get(map::cells))
         .route("/v1/map/values", get(map::values))
         .route("/v1/map/orders", get(map::orders))
+        .route("/v1/map/drivers", get(map::drivers))
         .route("/v1/money", get(money::read))
         .route("/v1/money/unmatched", get(money::unmatched))
         .route("/v1/money/statements", get(money::statements).post(money::import))

@@ -82,6 +82,7 @@ const STATEMENT: &[(&str, &str)] = &[
 /// Every operation of the API.
 pub(super) fn operations() -> Vec<Operation> {
     let mut all = reads();
+    all.extend(maps());
     all.extend(money_operations());
     all.push(locate());
     all
@@ -140,6 +141,25 @@ fn reads() -> Vec<Operation> {
             )
         },
         Operation::get(
+            "/v1/anomalies",
+            "What contradicted what.",
+            SchemaGenerator::subschema_for::<me::Anomalies>,
+        ),
+        Operation::get(
+            "/v1/alerts",
+            "What is going wrong.",
+            SchemaGenerator::subschema_for::<alerts::Alerts>,
+        ),
+        Operation {
+            access: Access::Operator,
+            ..Operation::post("/v1/alerts/{id}/ack", alert, SchemaGenerator::subschema_for::<Alert>)
+        },
+    ]
+}
+
+fn maps() -> Vec<Operation> {
+    vec![
+        Operation::get(
             "/v1/map/cells",
             "Cells of every region, GeoJSON.",
             SchemaGenerator::subschema_for::<map::Cells>,
@@ -157,19 +177,13 @@ fn reads() -> Vec<Operation> {
                 SchemaGenerator::subschema_for::<map::Orders>,
             )
         },
-        Operation::get(
-            "/v1/anomalies",
-            "What contradicted what.",
-            SchemaGenerator::subschema_for::<me::Anomalies>,
-        ),
-        Operation::get(
-            "/v1/alerts",
-            "What is going wrong.",
-            SchemaGenerator::subschema_for::<alerts::Alerts>,
-        ),
         Operation {
-            access: Access::Operator,
-            ..Operation::post("/v1/alerts/{id}/ack", alert, SchemaGenerator::subschema_for::<Alert>)
+            query: &[("region*", "name of a region")],
+            ..Operation::get(
+                "/v1/map/drivers",
+                "Where the drivers are now, asked from the region's node; nothing of it is stored.",
+                SchemaGenerator::subschema_for::<map::Drivers>,
+            )
         },
     ]
 }

@@ -1,4 +1,5 @@
-//! The operators' page: plain files, built into the program, or read from a directory by those who change them.
+//! The operators' page: plain files, built into the program, or read from a directory by those who change them. The map
+//! and chart libraries are not in this repository; they are built in where `scripts/install-page` has fetched them.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -9,6 +10,14 @@ use tomato_shared::runtime::problem::Problem;
 
 use super::App;
 
+/// The map and chart libraries, by their path below `/ui/`; none where they were not installed when the hub was built.
+const LIBRARIES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/libraries.rs"));
+
+/// Whether the page can draw maps and lines.
+pub(super) fn has_libraries() -> bool {
+    !LIBRARIES.is_empty()
+}
+
 macro_rules! files {
     ($($path:literal)*) => {
         /// Every file of the page, by its path below `/ui/`.
@@ -18,7 +27,8 @@ macro_rules! files {
 
 files! {
     "index.html" "style.css" "icon.svg"
-    "js/main.js" "js/api.js" "js/dom.js" "js/format.js" "js/chart.js" "js/map.js" "js/projection.js"
+    "js/main.js" "js/api.js" "js/dom.js" "js/format.js" "js/chart.js" "js/map.js" "js/parts.js"
+    "js/projection.js"
     "js/overview.js" "js/orders.js" "js/money.js" "js/analytics.js" "js/alerts.js" "js/regions.js"
 }
 
@@ -31,13 +41,13 @@ pub(super) async fn home() -> Redirect {
 pub(super) async fn file(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches("/ui").trim_start_matches('/');
     let path = if path.is_empty() { "index.html" } else { path };
-    let Some((path, built_in)) = FILES.iter().find(|(name, _)| *name == path) else {
+    let Some((path, built_in)) = FILES.iter().chain(LIBRARIES).find(|(name, _)| *name == path) else {
         return Problem::not_found("no such path").instance(uri.path()).into_response();
     };
     let read = match &app.page.dir {
         // Only known names are looked up, so that nothing outside the directory is reached.
-        Some(dir) => tokio::fs::read(dir.join(path)).await.ok(),
-        None => None,
+        Some(dir) if !path.starts_with("vendor/") => tokio::fs::read(dir.join(path)).await.ok(),
+        Some(_) | None => None,
     };
     let body = read.unwrap_or_else(|| built_in.to_vec());
     let digest = Sha256::digest(&body);
@@ -67,12 +77,12 @@ fn dress(headers: &mut HeaderMap, path: &str, tag: &str, tile_url: Option<&str>)
     }
 }
 
-/// Nothing but the page's own files, and tiles where they are configured.
+/// Nothing but the page's own files, and tiles where they are configured: the map's worker fetches these.
 fn policy(tile_url: Option<&str>) -> String {
     let tiles = tile_url.and_then(origin).unwrap_or_default();
     format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' {tiles}; connect-src 'self'; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' {tiles}; \
+         connect-src 'self' {tiles}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 }
 
@@ -87,7 +97,7 @@ fn kind(path: &str) -> &'static str {
     match path.rsplit('.').next() {
         Some("html") => "text/html; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
-        Some("js") => "text/javascript; charset=utf-8",
+        Some("js" | "mjs") => "text/javascript; charset=utf-8",
         Some("svg") => "image/svg+xml",
         Some(_) | None => "application/octet-stream",
     }
@@ -121,6 +131,7 @@ mod tests {
     fn only_the_tiles_host_is_let_in_beside_the_hub() {
         assert!(policy(None).contains("img-src 'self' ;"));
         assert!(policy(Some("https://t.example/{z}/{x}/{y}.png")).contains("img-src 'self' https://t.example;"));
+        assert!(policy(Some("https://t.example/{z}/{x}/{y}.png")).contains("connect-src 'self' https://t.example;"));
         let scripts = FILES.iter().find(|(path, _)| *path == "index.html").unwrap().1;
         let text = std::str::from_utf8(scripts).unwrap();
         assert!(

@@ -97,6 +97,7 @@ impl Api {
             changes: Changes::default(),
             directory: watch::channel(Arc::new(Directory::new(map()))).1,
             broker: None,
+            looks: crate::looks::Looks::default(),
         };
         Self {
             router: router(app),

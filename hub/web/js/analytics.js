@@ -9,16 +9,18 @@ const HOUR = 3600000;
 const RANGES = [["1", "Hour"], ["24", "Day"], ["168", "Week"], ["720", "Month"], ["8760", "Year"]];
 const STEP_MS = { minute: 60000, hour: HOUR, day: 24 * HOUR };
 
-export function view(root) {
-  const asked = { hours: "24", region: "" };
+export function view(root, { me }) {
+  const asked = { hours: "24", region: "", range: null };
   const body = h("div", { class: "stack" });
   const regionBox = h("span");
+  const back = h("button", { type: "button", hidden: true, onclick: () => { asked.range = null; load(true); } }, "Whole range");
   let exportPath = "";
   let loaded = 0;
   fill(root,
     h("div", { class: "head" }, h("h1", {}, "Analytics"),
       h("div", { class: "tools" }, regionBox,
-        choice("Time range", RANGES, asked.hours, (chosen) => { asked.hours = chosen; load(true); }),
+        choice("Time range", RANGES, asked.hours, (chosen) => { asked.hours = chosen; asked.range = null; load(true); }),
+        back,
         h("button", { type: "button", onclick: () => save(exportPath, "analytics.csv") }, "Export CSV"))),
     body);
 
@@ -31,8 +33,9 @@ export function view(root) {
       fill(regionBox, select("Region", [["", "All"], ...regions.map(({ region }) => [region, region])], "", (chosen) => { asked.region = chosen; load(true); }));
     }
     // By the regions' clocks where they are ahead: a simulated city lives faster.
-    const to = Math.max(Date.now(), ...regions.map((region) => Date.parse(region.applied_at ?? 0))) + 1;
-    const from = to - Number(asked.hours) * HOUR;
+    const end = Math.max(Date.now(), ...regions.map((region) => Date.parse(region.applied_at ?? 0))) + 1;
+    const [from, to] = asked.range ?? [end - Number(asked.hours) * HOUR, end];
+    back.hidden = !asked.range;
     const query = new URLSearchParams({ from: new Date(from).toISOString(), to: new Date(to).toISOString() });
     if (asked.region) query.set("region", asked.region);
     const [overTime, byRegion, whole] = await Promise.all(["time", "region", ""].map((by) => get(`/v1/analytics?${query}&by=${by}`)));
@@ -51,20 +54,26 @@ export function view(root) {
     const byStart = new Map(overTime.groups.map((group) => [Date.parse(group.start), group]));
     const groups = starts.map((at) => byStart.get(at));
     const times = starts.map((at) => axisTime(at, overTime.step));
+    const chart = (given) => lines({ me, at: starts.map((start) => start / 1000), times, onRange: zoom, ...given });
+    const zoom = (first, last) => {
+      const least = 2 * STEP_MS.minute;
+      asked.range = [Math.floor(first * 1000), Math.max(Math.ceil(last * 1000), Math.floor(first * 1000) + least)];
+      load(true);
+    };
     const currencies = Object.keys(sum.money);
     fill(body, figures(sum),
       h("div", { class: "grid2" },
-        card(`Orders per ${overTime.step}`, null, lines({ title: "Orders", times, show: number, series: [
+        card(`Orders per ${overTime.step}`, null, chart({ title: "Orders", show: number, series: [
           { name: "placed", style: "s2", values: groups.map((group) => group?.created ?? 0) },
           { name: "delivered", style: "s4", values: groups.map((group) => group?.delivered ?? 0) },
           { name: "cancelled", style: "s1", values: groups.map((group) => group?.cancelled ?? 0) }] })),
-        card("Order to door", null, lines({ title: "Order to door", times, show: (value) => `${value.toFixed(1)} min`, mark: (value) => `${value} min`, series: [
+        card("Order to door", null, chart({ title: "Order to door", show: (value) => `${value.toFixed(1)} min`, mark: (value) => `${value} min`, series: [
           { name: "half of the orders within", style: "s2", values: groups.map((group) => inMinutes(group?.spans.click_to_door?.p50_ms)) },
           { name: "9 of 10 within", style: "s1", values: groups.map((group) => inMinutes(group?.spans.click_to_door?.p90_ms)) }] })),
-        currencies.map((currency) => card(`Revenue in ${currency}`, null, lines({ title: `Revenue in ${currency}`, times, show: (value) => money(value, currency), mark: (value) => moneyShort(value, currency), series: [
+        currencies.map((currency) => card(`Revenue in ${currency}`, null, chart({ title: `Revenue in ${currency}`, show: (value) => money(value, currency), mark: (value) => moneyShort(value, currency), series: [
           { name: "delivered", style: "s4", values: groups.map((group) => group?.money[currency]?.revenue_minor ?? 0) },
           { name: "refunded", style: "s1", values: groups.map((group) => group?.money[currency]?.refunded_minor ?? 0) }] }))),
-        overTime.step === "minute" ? null : card("Drivers with an order", null, lines({ title: "Share of drivers' time with an order", times, show: (value) => `${value.toFixed(0)} %`, series: [
+        overTime.step === "minute" ? null : card("Drivers with an order", null, chart({ title: "Share of drivers' time with an order", show: (value) => `${value.toFixed(0)} %`, series: [
           { name: "share of the time at work", style: "s2", values: groups.map((group) => (group?.online_ms ? (100 * group.busy_ms) / group.online_ms : null)) }] })),
         card("How far orders came", null, bars("Funnel", [["Placed", "created"], ["Paid", "paid"], ["Accepted", "accepted"], ["Ready", "ready"], ["Picked up", "picked_up"], ["Delivered", "delivered"]].map(([name, field]) =>
           [name, sum[field], `${number(sum[field])}${sum.created ? ` · ${Math.round((100 * sum[field]) / sum.created)} %` : ""}`]))),

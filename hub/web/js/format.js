@@ -39,6 +39,17 @@ export const time = (at) => (at ? clock.format(new Date(at)) : "–");
 export const dateTime = (at) => (at ? short.format(new Date(at)) : "–");
 export const axisTime = (at, step) => (step === "day" ? day : step === "hour" ? short : clock).format(new Date(at)).replace(/:\d\d$/, (part) => (step === "minute" ? "" : part));
 
+/** Times of an axis, seconds since 1970, `step` apart: the day stands below the first time of each. */
+export function axisMarks(seconds, step) {
+  let last = "";
+  return seconds.map((at) => {
+    const [date, hour] = [day.format(at * 1000), clock.format(at * 1000).slice(0, 5)];
+    const same = date === last;
+    last = date;
+    return step >= 86400 ? date : same ? hour : `${hour}\n${date}`;
+  });
+}
+
 /** The end of an id: enough for the eye; the whole is in the title. */
 export const tail = (id) => (id ? `${id.slice(0, 3)}…${id.slice(-6)}` : "–");
 

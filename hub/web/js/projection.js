@@ -1,4 +1,4 @@
-// Where places lie on the screen (Web Mercator), and which colour a value has.
+// The small maps of the region cards: where places lie (Web Mercator), and which colour a value has.
 
 /** World coordinates, 0 to 1. */
 export function world([lng, lat]) {
@@ -35,6 +35,7 @@ export function colours() {
   const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
   const [low, high] = [rgb(one("--low")), rgb(one("--high"))];
   return {
+    ground: one("--map-bg"), low: one("--low"), high: one("--high"), idle: one("--s3"),
     zero: one("--map-zero"), line: one("--map-line"), card: one("--card"), text: one("--text"), ok: one("--s4"), way: one("--s2"), wait: one("--s1"),
     ramp: (share) => `rgb(${low.map((part, n) => Math.round(part + (high[n] - part) * share)).join(" ")})`,
   };

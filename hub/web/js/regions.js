@@ -4,7 +4,7 @@ import { badge, h } from "./dom.js";
 import { number, span } from "./format.js";
 import { token } from "./api.js";
 import { FULL } from "./map.js";
-import { colours, drawCells, fit, sharpen } from "./projection.js";
+import { colours, drawCells, fit, sharpen, world } from "./projection.js";
 
 const LINKS = { up: ["connected", "ok"], down: ["silent", "bad"], never: ["not heard yet", ""] };
 
@@ -26,7 +26,7 @@ export function regionCard(region, totals, onPick) {
     canvas,
     h("p", { class: `sync ${region.missing_events ? "behind" : ""}` },
       h("span", {}, syncText(region), region.gap?.problem ? `: ${region.gap.problem}` : ""),
-      region.public_url ? h("a", { href: `${region.public_url}/#token=${token()}`, rel: "noreferrer", target: "_blank", "aria-label": `Open node of ${region.region}` }, "Open node") : null));
+      region.public_url ? h("a", { href: `${region.public_url}/console#token=${token()}`, rel: "noreferrer", target: "_blank", "aria-label": `Open node of ${region.region}` }, "Open node") : null));
   return { element, canvas };
 }
 
@@ -35,7 +35,8 @@ export function drawSmall(canvas, cells, value) {
   const { pen, width, height } = sharpen(canvas);
   pen.clearRect(0, 0, width, height);
   if (!width || cells.length === 0) return;
-  const view = fit(cells.flatMap((cell) => cell.ring), width, height, 8);
+  const placed = cells.map((cell) => ({ id: cell.id, ring: cell.ring.map(world) }));
+  const view = fit(placed.flatMap((cell) => cell.ring), width, height, 8);
   const most = Math.max(FULL.demand, ...cells.map((cell) => value(cell.id)));
-  drawCells(pen, cells, view, width, height, value, most, colours());
+  drawCells(pen, placed, view, width, height, value, most, colours());
 }

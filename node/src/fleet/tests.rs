@@ -209,3 +209,25 @@ fn a_free_driver_appears_once_and_again_after_silence() {
     fleet.set_duty(driver(1), Some(Duty::Busy));
     assert!(!appears(NOW + DurationMs::from_mins(30)), "not free");
 }
+
+#[test]
+fn a_look_shows_the_same_few_and_nobody_who_is_gone() {
+    let fleet = fleet();
+    for n in 0..10 {
+        fleet.set_duty(driver(n), Some(Duty::Free));
+        fleet.report(driver(n), &[fix(f64::from(n) * 100.0, NOW)], NOW);
+    }
+    let orders = [7, 9].map(|n| OrderId::from_bytes([n; 16]));
+    let whose = orders.map(|order_id| (order_id, UserId::from_bytes([8; 16])));
+    fleet.set_duty(driver(1), Some(Duty::Delivering(whose.into())));
+    fleet.set_duty(driver(0), None);
+    fleet.set_duty(driver(20), Some(Duty::Free));
+    let (known, shown) = fleet.positions(NOW, 3);
+    assert_eq!(known, 9, "signed off, or without a position: not shown");
+    let ids: Vec<_> = shown.iter().map(|one| one.driver_id).collect();
+    assert_eq!(ids, [driver(1), driver(2), driver(3)]);
+    assert_eq!(shown[0].order_ids, orders);
+    assert_eq!(shown[1].order_ids, []);
+    assert!((shown[1].lat - centre().lat()).abs() < 0.0001);
+    assert_eq!(fleet.positions(NOW + DurationMs::from_mins(3), 3), (0, vec![]));
+}

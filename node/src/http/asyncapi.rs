@@ -15,7 +15,7 @@ use tomato_shared::cell::RegionId;
 use tomato_shared::event::Envelope;
 use tomato_shared::runtime::problem::Problem;
 use tomato_shared::subject;
-use tomato_shared::sync::{Heartbeat, RepairReply, RepairRequest, Watermark};
+use tomato_shared::sync::{Heartbeat, PositionsReply, RepairReply, RepairRequest, Watermark};
 use tomato_shared::verify::{VerifyReply, VerifyRequest};
 
 use super::call::{Call, json};
@@ -197,6 +197,14 @@ impl Built {
         self.channel(&channel, one("VerifyRequest", payload));
         let reply = self.schema::<VerifyReply>();
         self.reply("verify", "VerifyReply", &reply);
+        let address = template(&subject::positions(region));
+        let channel = Channel {
+            summary: "From the hub, while somebody looks: it asks where the drivers are. The request is empty.",
+            ..Channel::nats("positions", &address, "receive")
+        };
+        self.channel(&channel, one("PositionsRequest", json!({"type": "null"})));
+        let reply = self.schema::<PositionsReply>();
+        self.reply("positions", "PositionsReply", &reply);
     }
 
     /// The answer of an operation, to the request's reply subject.

@@ -61,7 +61,8 @@ pub async fn style(_call: Call) -> Result<Response, Problem> {
     Ok(file("text/css; charset=utf-8", include_str!("docs/style.css")))
 }
 
-fn file(media: &'static str, text: &'static str) -> Response {
+/// A part of a page, under a policy that lets it talk to this node only.
+pub(super) fn file(media: &'static str, text: &'static str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(media)),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),

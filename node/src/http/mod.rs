@@ -9,6 +9,7 @@
 //! | [`auth`] [`idempotency`] [`trace`] | who calls; which call it repeats; which trace it belongs to |
 //! | [`input`] [`shape`] [`query`] [`cursor`] [`error`] | bodies and parameters read strictly; pages; problems |
 //! | [`openapi`] [`asyncapi`] [`docs`] | what the table says, and what is sent unasked, as documents; a page of it |
+//! | [`console`] | the page of those who run the city |
 //! | [`orders`] [`feedback`] [`quotes`] [`restaurants`] [`locate`] | handlers for customers |
 //! | [`kitchen`] [`menus`] [`promotions`] | for restaurants, and those who write them |
 //! | [`drivers`] [`positions`] [`statements`] | for drivers |
@@ -22,6 +23,7 @@
 pub mod asyncapi;
 pub mod auth;
 pub mod call;
+pub mod console;
 pub mod cursor;
 pub mod desk;
 pub mod docs;

@@ -46,8 +46,8 @@ use super::restaurants::Nearby;
 use super::statements::{Shifts, StatementView};
 use super::webhooks::{Heard, ProviderMessage};
 use super::{
-    asyncapi, desk, docs, drivers, events, feedback, health, kitchen, live, locate, menus, openapi, operators, orders,
-    positions, promotions, quotes, restaurants, statements, webhooks,
+    asyncapi, console, desk, docs, drivers, events, feedback, health, kitchen, live, locate, menus, openapi, operators,
+    orders, positions, promotions, quotes, restaurants, statements, webhooks,
 };
 use crate::engine::city::RegionStatus;
 use crate::engine::model::Promotion;
@@ -295,6 +295,9 @@ pub static ROUTES: &[Route] = &[
     route!(Get "/docs" P3 ANYBODY, docs::page, "A page to read and try this": [] => 200 Html),
     route!(Get "/docs/app.js" P3 ANYBODY, docs::script, "What the page does": [] => 200 Script),
     route!(Get "/docs/style.css" P3 ANYBODY, docs::style, "How the page looks": [] => 200 Style),
+    route!(Get "/console" P3 ANYBODY, console::page, "A page to run the city with": [] => 200 Html),
+    route!(Get "/console/app.js" P3 ANYBODY, console::script, "What the page does": [] => 200 Script),
+    route!(Get "/console/style.css" P3 ANYBODY, console::style, "How the page looks": [] => 200 Style),
     route!(Get "/asyncapi.json" P3 ANYBODY, asyncapi::read, "What is sent on NATS and WebSockets": [] => 200 Document),
     route!(Get "/v1/locate" P3 ANYBODY, locate::locate, "Who serves a place": [NEAR_LAT, NEAR_LNG, CELL] => 200 Located),
     route!(Get "/v1/restaurants" P3 ANYBODY, restaurants::list,

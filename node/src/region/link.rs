@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tomato_shared::cell::RegionId;
 use tomato_shared::runtime::shutdown::StopSignal;
 use tomato_shared::subject;
-use tomato_shared::sync::{Heartbeat, RepairReply, RepairRequest, Watermark, begins_incarnation, mark};
+use tomato_shared::sync::{Heartbeat, PositionsReply, RepairReply, RepairRequest, Watermark, begins_incarnation, mark};
 use tomato_shared::time::UnixMs;
 
 use super::directory::Locator;
@@ -28,6 +28,9 @@ const HEARTBEAT: Duration = Duration::from_millis(2_011);
 const REPAIR_BYTES_MAX: usize = 512 * 1024;
 /// Most rows in one repair reply.
 const REPAIR_ROWS_MAX: usize = 2_000;
+
+/// Most drivers in one reply about positions: some 60 bytes each.
+const POSITIONS_MAX: usize = 2_000;
 
 /// What the link works with.
 #[derive(Debug)]
@@ -73,6 +76,7 @@ impl Link {
         let mut watermarks = self.subscribe(subject::watermark(&self.region)).await?;
         let mut repairs = self.subscribe(subject::repair(&self.region)).await?;
         let mut verifies = self.subscribe(subject::verify(&self.region)).await?;
+        let mut looks = self.subscribe(subject::positions(&self.region)).await?;
         // One at a time: hashing reads whole tables.
         let mut verifying = JoinSet::new();
         let mut beat = tokio::time::interval(HEARTBEAT);
@@ -84,6 +88,7 @@ impl Link {
                 () = self.beat.notified() => self.beat().await,
                 Some(message) = watermarks.next() => self.watermark(&message),
                 Some(message) = repairs.next() => self.repair(message).await,
+                Some(message) = looks.next() => self.positions(message).await,
                 Some(message) = verifies.next(), if verifying.is_empty() => {
                     let (client, path) = (self.client.clone(), self.path.clone());
                     verifying.spawn(verify::serve(client, path, message));
@@ -159,6 +164,15 @@ impl Link {
         let rows = read.await.ok().flatten().unwrap_or_default();
         let reply = answer(rows, request, self.head.borrow().seq);
         self.send(reply_to.to_string(), &reply).await;
+    }
+
+    async fn positions(&self, message: Message) {
+        let Some(reply_to) = message.reply else { return };
+        let at = self.clock.now();
+        let (known, drivers) = self.fleet.positions(at, POSITIONS_MAX);
+        let known = known as u64;
+        self.send(reply_to.to_string(), &PositionsReply { at, known, drivers })
+            .await;
     }
 
     async fn send<T: serde::Serialize>(&self, subject: String, body: &T) {

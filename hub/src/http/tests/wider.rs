@@ -202,7 +202,7 @@ async fn every_operation_of_the_document_is_there_and_every_answer_has_what_it_p
             continue;
         }
         let query = match path.as_str() {
-            "/v1/map/orders" => "?region=blr".into(),
+            "/v1/map/orders" | "/v1/map/drivers" => "?region=blr".into(),
             "/v1/locate" => format!("?cell={CELL}"),
             _ => String::new(),
         };

@@ -67,6 +67,9 @@ async fn the_page_talks_to_this_node_only() {
         ("/docs", "text/html"),
         ("/docs/app.js", "text/javascript"),
         ("/docs/style.css", "text/css"),
+        ("/console", "text/html"),
+        ("/console/app.js", "text/javascript"),
+        ("/console/style.css", "text/css"),
     ] {
         let reply = rig.get(path, "").await.expect(200);
         assert_eq!(reply.headers["content-type"], format!("{media}; charset=utf-8"));
