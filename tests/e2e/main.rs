@@ -18,10 +18,12 @@
 //! | [`hub_page`] | the hub in a browser: its numbers, its looks, no foreign request |
 //! | [`restore`] | an old copy of a region's file: fenced, and on under a new incarnation |
 //! | [`telemetry`] | one trace from the request to the stream, and nobody's address in the log |
+//! | [`borders`] | two regions side by side: requests that go to the wrong one, drivers who cross |
 //! | [`bad_input`] | what is wrong is refused with the right problem, and changes nothing |
 
 mod alone;
 mod bad_input;
+mod borders;
 mod chaos;
 mod directory;
 mod hub_page;

@@ -174,14 +174,24 @@ fn note(
     let code = match answer {
         Ok(answer) if answer.status == 201 => {
             let order = answer.json()["id"].as_str().unwrap().to_owned();
-            seen.placed.push((region.to_owned(), order, nth));
+            // Whoever was asked may have handed it to the owner.
+            let owner = answer.headers.get("tomato-region");
+            let owner = owner.map_or(region, |name| name.to_str().unwrap());
+            seen.placed.push((owner.to_owned(), order, nth));
             seen.repeated += u64::from(tries > 1);
             seen.longest = seen.longest.max(began.elapsed());
             return true;
         }
         Ok(answer) => {
             let code = answer.json()["code"].as_str().unwrap_or("none").to_owned();
-            let known = ["cell_moving", "other_region", "unavailable", "timeout"];
+            let known = [
+                "cell_moving",
+                "other_region",
+                "region_silent",
+                "region_unreachable",
+                "unavailable",
+                "timeout",
+            ];
             assert!(known.contains(&code.as_str()), "{}", answer.json());
             code
         }
