@@ -56,4 +56,4 @@ pub mod store;
 pub mod tasks;
 pub mod writer;
 
-pub use start::{Node, StartError};
+pub use start::{Node, RunError, StartError};

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use tomato_node::Node;
 use tomato_node::backup;
 use tomato_node::clock::Clock;
 use tomato_node::config::{Config, DEVELOPMENT_ISSUER};
@@ -12,6 +11,7 @@ use tomato_node::incarnation;
 use tomato_node::payments::Provider;
 use tomato_node::reconcile;
 use tomato_node::replay::command as replay;
+use tomato_node::{Node, RunError, StartError};
 use tomato_shared::runtime::config::load;
 use tomato_shared::runtime::jwt::{Claims, Role, SigningKey};
 use tomato_shared::runtime::{shutdown, telemetry};
@@ -32,7 +32,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the region until SIGINT or SIGTERM.
+    /// Run the region until SIGINT or SIGTERM. Ends with status 74 where the region's file cannot be written or read (disk full,
+    /// I/O error): start it again when there is room, nothing that was answered is lost. With 1 where anything else is wrong.
     Run {
         /// TOML file; TOMATO__SECTION__KEY variables override it.
         #[arg(long)]
@@ -164,7 +165,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(error.as_ref());
-            ExitCode::FAILURE
+            status(error.as_ref())
         }
     }
 }
@@ -181,15 +182,22 @@ fn run(path: &Path) -> Result<(), Failure> {
     }
     tomato_shared::runtime::serve::raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let well = runtime.block_on(async {
+    runtime.block_on(async {
         let stop = shutdown::termination()?;
         let node = Node::start(config).await?;
-        Ok::<bool, Failure>(node.run(stop).await)
-    })?;
-    if well {
-        Ok(())
+        Ok(node.run(stop).await?)
+    })
+}
+
+/// `EX_IOERR` of sysexits.h: whoever starts the node again can tell a disk from a mistake.
+const DISK_FAILED: u8 = 74;
+
+fn status(error: &(dyn std::error::Error + 'static)) -> ExitCode {
+    let starting = error.downcast_ref::<StartError>().is_some_and(StartError::is_of_file);
+    if starting || error.downcast_ref() == Some(&RunError::File) {
+        ExitCode::from(DISK_FAILED)
     } else {
-        Err("a part of the node failed; the log says which".into())
+        ExitCode::FAILURE
     }
 }
 

@@ -11,11 +11,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::HeaderMap;
+use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RawMessageErrorKind, StorageType, Stream};
 use async_nats::jetstream::{self, Context};
 use tokio::sync::watch;
 use tomato_shared::cell::RegionId;
 use tomato_shared::event::{Decoded, ENVELOPE_VERSION, decode};
+use tomato_shared::runtime::nats::Restarter;
 use tomato_shared::runtime::otlp::{Begun, Side, Tracer};
 use tomato_shared::runtime::shutdown::StopSignal;
 use tomato_shared::subject;
@@ -30,6 +32,8 @@ const WINDOW: usize = 500;
 const PAUSE: Duration = Duration::from_millis(500);
 /// Longest time without a look at the outbox.
 const IDLE: Duration = Duration::from_secs(2);
+/// Rounds that end without an answer, one after the other, before a broker of our own is restarted.
+const SILENT_MAX: u32 = 3;
 /// How long the stream keeps what the hub has not fetched; beyond it the hub asks the node itself.
 const STREAM_MAX_AGE: Duration = Duration::from_secs(30 * 86_400);
 
@@ -50,6 +54,8 @@ pub struct Relay {
     pub writer: Writer,
     /// Traces.
     pub tracer: Tracer,
+    /// For a broker that is there and stores nothing.
+    pub restarter: Restarter,
 }
 
 /// Why a round ended; the next one asks the stream where it stands.
@@ -57,6 +63,8 @@ pub struct Relay {
 enum Interrupted {
     #[error("the broker: {0}")]
     Broker(String),
+    #[error("the broker does not say whether it has stored anything")]
+    Silent,
     #[error("the outbox: {0}")]
     Outbox(String),
     #[error(
@@ -78,10 +86,19 @@ enum Interrupted {
 impl Relay {
     /// Runs until told to stop. A broker that is away is waited for.
     pub async fn run(mut self, mut stop: StopSignal) -> Result<(), std::convert::Infallible> {
+        let mut silent = 0;
         loop {
             tokio::select! {
                 () = stop.stopped() => return Ok(()),
-                interrupted = self.round() => tracing::warn!(reason = %interrupted, "relay begins again"),
+                interrupted = self.round() => {
+                    tracing::warn!(reason = %interrupted, "relay begins again");
+                    silent = if matches!(interrupted, Interrupted::Silent) { silent + 1 } else { 0 };
+                }
+            }
+            // JetStream does not recover from a disk that was full, not even when there is room again.
+            if silent >= SILENT_MAX && self.restarter.restart() {
+                tracing::error!("the broker is there and stores nothing, as after its disk was full; it is restarted");
+                silent = 0;
             }
             tokio::select! {
                 () = stop.stopped() => return Ok(()),
@@ -238,7 +255,13 @@ impl Relay {
         rows: Vec<outbox::Row>,
     ) -> Result<u64, Interrupted> {
         let mut follows = before.map(|row| (row.seq, mark(&row.payload)));
-        let broker = |error: jetstream::context::PublishError| Interrupted::Broker(error.to_string());
+        let broker = |error: jetstream::context::PublishError| {
+            if error.kind() == PublishErrorKind::TimedOut {
+                Interrupted::Silent
+            } else {
+                Interrupted::Broker(error.to_string())
+            }
+        };
         let mut acks = Vec::with_capacity(rows.len());
         for row in rows {
             let (seq, subject) = (row.seq, subject::event(&self.region, &row.name));

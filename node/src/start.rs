@@ -1,17 +1,19 @@
 //! Puts the parts together, in the order in which they need each other, and takes them apart again.
 
+mod fault;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tomato_shared::cell::RegionId;
-use tomato_shared::runtime::jwt::{self, KeysError};
+use tomato_shared::runtime::jwt;
 use tomato_shared::runtime::nats::{self, Broker, BrokerError};
 use tomato_shared::runtime::otlp::{Exporter, Tracer};
-use tomato_shared::runtime::serve::{self, BindError};
+use tomato_shared::runtime::serve;
 use tomato_shared::runtime::shutdown::{Exit, Supervisor};
 use tomato_shared::subject;
 use tomato_shared::time::{DurationMs, UnixMs};
@@ -27,7 +29,7 @@ use crate::feed::Feed;
 use crate::fleet::Fleet;
 use crate::http::{self, App};
 use crate::metrics::Metrics;
-use crate::payments::{Provider, ProviderError};
+use crate::payments::Provider;
 use crate::region::borders;
 use crate::region::directory::{Locator, Mirror};
 use crate::region::link::Link;
@@ -35,40 +37,11 @@ use crate::region::parcels::Counter;
 use crate::region::peers::Peers;
 use crate::relay::Relay;
 use crate::steps;
-use crate::store::{self, StoreError, load, meta};
+use crate::store::{self, load, meta};
 use crate::tasks::{self, Tasks};
 use crate::writer::{self, Outlets, Start, Writer, WriterStopped};
 
-/// Why a node does not start. Each says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The region's file.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A file of keys.
-    #[error(transparent)]
-    Keys(#[from] KeysError),
-    /// The port.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// The broker.
-    #[error(transparent)]
-    Broker(#[from] BrokerError),
-    /// The payment provider.
-    #[error(transparent)]
-    Provider(#[from] ProviderError),
-    /// The operating system.
-    #[error("{doing}: {source}")]
-    System {
-        /// What was tried.
-        doing: &'static str,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// Something that validation should have found.
-    #[error("the configuration lacks the region's id or currency")]
-    Config,
-}
+pub use fault::{RunError, StartError};
 
 /// A running node.
 pub struct Node {
@@ -244,8 +217,11 @@ impl Node {
     }
 
     /// Runs until `shutdown`, or until a part fails. Open requests are answered, what waits for the writer is decided,
-    /// then the broker is stopped. `true` where nothing failed.
-    pub async fn run(self, shutdown: impl Future<Output = &'static str>) -> bool {
+    /// then the broker is stopped.
+    ///
+    /// # Errors
+    /// [`RunError`] where something failed.
+    pub async fn run(self, shutdown: impl Future<Output = &'static str>) -> Result<(), RunError> {
         let Self {
             region,
             supervisor,
@@ -254,27 +230,35 @@ impl Node {
             mut writer_end,
             ..
         } = self;
+        let failed = OnceLock::new();
         let shutdown = async {
             tokio::select! {
                 cause = shutdown => cause,
                 ended = &mut writer_end => {
-                    if let Ok(Err(stopped)) = ended {
+                    if let Ok(Err(stopped)) = &ended {
                         tracing::error!(error = %stopped, "the writer stopped");
                     }
-                    WRITER_ENDED
+                    // Without a word it has panicked.
+                    failed.get_or_init(|| if ended.is_ok() { RunError::File } else { RunError::Part });
+                    // So long /readyz says why, before the port is closed.
+                    tokio::time::sleep(LAST_WORDS).await;
+                    "the writer has ended"
                 }
             }
         };
-        let watched = Watched::default();
-        let exit = supervisor.run(watched.note(shutdown), Duration::from_secs(15)).await;
-        let writer_failed = watched.cause() == Some(WRITER_ENDED);
+        let exit = supervisor.run(shutdown, Duration::from_secs(15)).await;
         writer.close();
-        if !writer_failed && !matches!(writer_end.await, Ok(Ok(()))) {
-            tracing::error!("the writer did not end well");
-        }
+        let failed = match failed.get() {
+            Some(failed) => Some(*failed),
+            None => (!matches!(writer_end.await, Ok(Ok(())))).then_some(RunError::File),
+        };
         broker.stop().await;
         tracing::info!(%region, ?exit, "stopped");
-        exit == Exit::Clean && !writer_failed
+        match (exit, failed) {
+            (_, Some(failed)) => Err(failed),
+            (Exit::Clean, None) => Ok(()),
+            (Exit::TaskEnded(_) | Exit::Stuck(_), None) => Err(RunError::Part),
+        }
     }
 }
 
@@ -345,6 +329,7 @@ impl Core {
             published: published.clone(),
             writer: self.writer.clone(),
             tracer: self.tracer.clone(),
+            restarter: broker.restarter(),
         };
         supervisor.spawn("relay", relay.run(supervisor.stop_signal()));
         let beat = Arc::new(Notify::new());
@@ -381,22 +366,8 @@ impl Core {
     }
 }
 
-const WRITER_ENDED: &str = "the writer has ended";
-
-/// Remembers why the supervisor was told to stop.
-#[derive(Default)]
-struct Watched(std::sync::OnceLock<&'static str>);
-
-impl Watched {
-    async fn note(&self, shutdown: impl Future<Output = &'static str>) -> &'static str {
-        let cause = shutdown.await;
-        self.0.get_or_init(|| cause)
-    }
-
-    fn cause(&self) -> Option<&'static str> {
-        self.0.get().copied()
-    }
-}
+/// How long a node answers, and says why it is not ready, after its writer has ended.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 fn channels(
     feed: &Arc<Feed>,

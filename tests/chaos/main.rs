@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use tomato_tests::chaos::cut;
 use tomato_tests::chaos::power::{self, Machine};
 use tomato_tests::chaos::report::Report;
+use tomato_tests::chaos::{cut, disks, stores};
 
 /// Breaks things on purpose, and says what became of it.
 #[derive(Debug, Parser)]
@@ -30,6 +30,14 @@ enum Run {
     PowerRegion,
     /// The power of the hub's machine is cut fifty times.
     PowerHub,
+    /// Streams deleted, a store full, the hub lost.
+    Stores,
+    /// The disk below a node is full.
+    DiskFull,
+    /// The disk below a node fails at commit.
+    DiskFails,
+    /// The disk below a region's broker is full.
+    BrokerDisk,
     /// All of them.
     All,
 }
@@ -64,17 +72,21 @@ async fn one(run: Run, args: &Args) -> Report {
     let times = |long| args.times.unwrap_or(if args.short { 3 } else { long });
     match run {
         Run::Cut => cut::run(if args.short { cut::Plan::SHORT } else { cut::Plan::LONG }).await,
-        Run::PowerRegion => power(Machine::Region, times(50)).await,
-        Run::PowerHub => power(Machine::Hub, times(50)).await,
+        Run::PowerRegion => on_disk(power::run(Machine::Region, times(50))).await,
+        Run::PowerHub => on_disk(power::run(Machine::Hub, times(50))).await,
+        Run::Stores => stores::run().await,
+        Run::DiskFull => on_disk(disks::full()).await,
+        Run::DiskFails => disks::failing().await,
+        Run::BrokerDisk => on_disk(disks::full_below_broker()).await,
         Run::All => unreachable!("taken apart before"),
     }
 }
 
-async fn power(machine: Machine, cuts: u32) -> Report {
+async fn on_disk(run: impl Future<Output = Report>) -> Report {
     if let Some(reason) = power::unavailable() {
-        let mut skipped = Report::new("power cuts");
+        let mut skipped = Report::new("what needs a disk of its own");
         skipped.row("skipped", reason);
         return skipped;
     }
-    power::run(machine, cuts).await
+    run.await
 }

@@ -5,11 +5,15 @@
 //! |---|---|
 //! | [`cut`] | the network between a region and the hub, in every way |
 //! | [`power`] | the power of a region's machine, or of the hub's |
+//! | [`stores`] | streams, the room to store, the whole hub |
+//! | [`disks`] | the disk below a node, or below its broker alone |
 //! | [`shop`] | nothing: customers who only order, and remember what they were told |
 //! | [`books`] [`report`] | nothing: compares region and hub event by event; the table |
 
 pub mod books;
 pub mod cut;
+pub mod disks;
 pub mod power;
 pub mod report;
 pub mod shop;
+pub mod stores;

@@ -119,7 +119,7 @@ async fn rounds(machine: Machine, cuts: u32, report: &mut Report) -> Result<(), 
 /// How much is lost by a machine that does not wait for its disk.
 async fn control(machine: Machine) -> Result<u64, String> {
     let folder = TempDir::with_prefix("tomato-shim-").map_err(|error| error.to_string())?;
-    let shim = shim(folder.path())?;
+    let shim = compiled("no_fsync", folder.path())?;
     let mut rig = Rig::start(machine, Some(&shim)).await?;
     let shop = Shop::open(&rig.stack, REGION).await;
     let customers = shop.start(AT_ONCE);
@@ -129,10 +129,13 @@ async fn control(machine: Machine) -> Result<u64, String> {
     rig.missing(&promised)
 }
 
-/// Compiles the library that makes `fsync` do nothing.
-fn shim(folder: &Path) -> Result<PathBuf, String> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("chaos/no_fsync.c");
-    let library = folder.join("no_fsync.so");
+/// Compiles a library of this directory that stands between a program and its disk.
+pub(super) fn compiled(name: &str, folder: &Path) -> Result<PathBuf, String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("chaos")
+        .join(name)
+        .with_extension("c");
+    let library = folder.join(name).with_extension("so");
     let built = Command::new("cc")
         .args(["-shared", "-fPIC", "-o"])
         .args([&library, &source])

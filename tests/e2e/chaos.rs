@@ -1,7 +1,8 @@
 //! The runs of `./scripts/chaos`, short.
 
-use tomato_tests::chaos::cut;
 use tomato_tests::chaos::power::{self, Machine};
+use tomato_tests::chaos::report::Report;
+use tomato_tests::chaos::{cut, disks, stores};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn region_cut_off_in_every_way_loses_nothing() {
@@ -23,4 +24,31 @@ async fn power_cuts_of_a_region_lose_nothing_it_answered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn power_cuts_of_the_hub_lose_nothing_it_has_told_a_region() {
     power_cuts(Machine::Hub).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deleted_streams_a_full_store_and_a_lost_hub_heal() {
+    stores::run().await.assert_fine();
+}
+
+async fn with_disk(run: impl Future<Output = Report>) {
+    match power::unavailable() {
+        Some(reason) => eprintln!("skipped: {reason}"),
+        None => run.await.assert_fine(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn full_disk_loses_nothing_that_was_answered() {
+    with_disk(disks::full()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn full_disk_below_the_broker_stops_no_orders() {
+    with_disk(disks::full_below_broker()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commit_of_unknown_outcome_is_never_told_as_failed() {
+    disks::failing().await.assert_fine();
 }

@@ -11,12 +11,13 @@ use crate::process::{Program, exists, read_pid, signal, workspace_program};
 use crate::wait::poll_until;
 
 /// How long a program may take to answer after its start.
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_secs(90);
 
 /// Hub or node. Everything that it started ends when this is dropped.
 #[derive(Debug)]
 pub struct Server {
     program: Program,
+    config: PathBuf,
     data: PathBuf,
     public: Api,
 }
@@ -32,7 +33,13 @@ impl Server {
             .unwrap_or_default();
         let args = vec!["run".to_owned(), "--config".to_owned(), config.display().to_string()];
         let program = Program::new(name, executable, args, config.with_extension("log"));
-        Ok(Self { program, data, public })
+        let config = config.to_owned();
+        Ok(Self {
+            program,
+            config,
+            data,
+            public,
+        })
     }
 
     /// Scheme, host and port of its HTTP.
@@ -118,6 +125,48 @@ impl Server {
         // What the server says in good health fills pages.
         let nats: Vec<_> = nats.lines().filter(|line| !line.contains("[INF]")).collect();
         format!("{}\n{}", self.program.tail(), nats.join("\n"))
+    }
+}
+
+/// Who its program is at its broker.
+#[derive(Debug, Clone)]
+pub struct BrokerLogin {
+    pub url: String,
+    pub user: String,
+    pub password: String,
+}
+
+impl BrokerLogin {
+    /// Connects once it runs, with replies under this inbox.
+    pub async fn connect(self, inbox: &str) -> Result<async_nats::Client, String> {
+        let connected = poll_until(&self.url, START_LIMIT, async || {
+            let login = self.clone();
+            let options = async_nats::ConnectOptions::with_user_and_password(login.user, login.password);
+            options.custom_inbox_prefix(inbox).connect(login.url).await.ok()
+        });
+        connected.await
+    }
+}
+
+impl Server {
+    /// How its program reaches its managed nats-server, which must have been started once.
+    pub fn broker(&self) -> Result<BrokerLogin, String> {
+        let explain = |error: &dyn std::fmt::Display| format!("{}: {error}", self.config.display());
+        let config = std::fs::read_to_string(&self.config).map_err(|error| explain(&error))?;
+        let config: toml::Table = config.parse().map_err(|error| explain(&error))?;
+        let server = config.get("broker").and_then(|broker| broker.get("server"));
+        let setting = |name: &str| server.and_then(|server| server.get(name));
+        let host = setting("host").and_then(toml::Value::as_str);
+        let port = setting("port").and_then(toml::Value::as_integer);
+        let (host, port) = host.zip(port).ok_or_else(|| explain(&"has no [broker.server]"))?;
+        let file = self.data.join("nats/passwords.json");
+        let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let passwords: serde_json::Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        Ok(BrokerLogin {
+            url: format!("nats://{host}:{port}"),
+            user: "tomato".into(),
+            password: passwords["app"].as_str().unwrap_or_default().to_owned(),
+        })
     }
 }
 

@@ -123,7 +123,7 @@ async fn checks(app: &App) -> Vec<Check> {
         detail,
     };
     vec![
-        check("writer", app.writer.is_open(), true, None),
+        check("writer", app.writer.is_open(), true, app.writer.failure()),
         check("history", head.fence.is_none(), true, head.fence.map(fenced)),
         check("file", file, true, None),
         check(

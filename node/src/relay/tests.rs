@@ -109,6 +109,7 @@ impl Bench {
             published: self.published.clone(),
             writer: self.writer.clone(),
             tracer: Tracer::default(),
+            restarter: Restarter::default(),
         };
         self.supervisor.spawn("relay", relay.run(self.supervisor.stop_signal()));
     }

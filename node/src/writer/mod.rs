@@ -14,7 +14,7 @@ mod inbox;
 mod run;
 mod sweep;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::body::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -162,6 +162,7 @@ pub struct Head {
 #[derive(Debug, Clone)]
 pub struct Writer {
     inbox: Arc<Inbox<Entry>>,
+    failure: Arc<OnceLock<String>>,
 }
 
 impl Writer {
@@ -213,6 +214,7 @@ impl Writer {
     pub(crate) fn deaf() -> Self {
         Self {
             inbox: Arc::new(Inbox::new([8, 8, 8])),
+            failure: Arc::default(),
         }
     }
 
@@ -232,6 +234,11 @@ impl Writer {
     /// Whether commands are taken in.
     pub fn is_open(&self) -> bool {
         !self.inbox.is_closed()
+    }
+
+    /// Why the thread ended before it was told to, if it did.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.get().cloned()
     }
 
     /// Takes nothing in any more; what waits is still decided, then the thread ends.
@@ -277,12 +284,19 @@ pub struct Start {
 pub fn start(start: Start) -> std::io::Result<(Writer, oneshot::Receiver<Result<(), WriterStopped>>)> {
     let limits = start.limits;
     let inbox = Arc::new(Inbox::new([limits.in_flight_max, limits.new_max, limits.other_max]));
-    let writer = Writer { inbox: inbox.clone() };
+    let failure = Arc::<OnceLock<String>>::default();
+    let writer = Writer {
+        inbox: inbox.clone(),
+        failure: failure.clone(),
+    };
     let (ended, end) = oneshot::channel();
     std::thread::Builder::new().name("writer".into()).spawn(move || {
         // However the loop ends, a panic included, nobody waits for an answer that will not come.
         let closing = Closing(inbox);
         let result = run::run(start, &closing.0);
+        if let Err(stopped) = &result {
+            failure.get_or_init(|| stopped.to_string());
+        }
         drop(closing);
         drop(ended.send(result));
     })?;

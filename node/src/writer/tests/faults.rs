@@ -144,6 +144,7 @@ async fn failing_file_stops_the_writer_and_leaves_nobody_waiting() {
         assert_eq!(within(answer).await, Err(Failure::Unavailable));
     }
     assert!(!region.writer.is_open());
+    assert!(region.writer.failure().unwrap().contains("the region's file failed"));
     assert_eq!(region.submit(customer(9), burger()).await, Err(Failure::Unavailable));
     within(region.end).await.unwrap().unwrap_err();
     let connection = reader(directory.path());

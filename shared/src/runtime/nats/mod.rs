@@ -21,7 +21,7 @@ use crate::cell::RegionId;
 pub use client::connect;
 pub use options::{BrokerMode, HubBroker, LeafLink, LeafPort, LeafUser, LocalServer, RegionBroker, Secret};
 pub use permissions::{LeafPermissions, leaf_permissions};
-pub use server::ManagedServer;
+pub use server::{ManagedServer, Restarter};
 
 /// Where a client finds the broker, and who it is there.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -137,6 +137,14 @@ impl Broker {
         match self {
             Self::Managed(server) => server.access(),
             Self::External(access) => access.clone(),
+        }
+    }
+
+    /// Restarts a managed server from elsewhere.
+    pub fn restarter(&self) -> Restarter {
+        match self {
+            Self::Managed(server) => server.restarter(),
+            Self::External(_) => Restarter::default(),
         }
     }
 

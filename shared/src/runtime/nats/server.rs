@@ -35,6 +35,18 @@ pub struct ManagedServer {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Stops a managed server and starts it again; does nothing to another, and does not keep it from ending.
+#[derive(Debug, Clone, Default)]
+pub struct Restarter(Option<mpsc::WeakUnboundedSender<Order>>);
+
+impl Restarter {
+    /// Without waiting. False where there is no server of ours.
+    pub fn restart(&self) -> bool {
+        let orders = self.0.as_ref().and_then(mpsc::WeakUnboundedSender::upgrade);
+        orders.is_some_and(|orders| orders.send(Order::Restart).is_ok())
+    }
+}
+
 impl ManagedServer {
     /// Starts the server of region `region` in the background; see [`super::Broker::region`].
     ///
@@ -83,9 +95,9 @@ impl ManagedServer {
         Ok(())
     }
 
-    /// Stops the server and starts it again, without waiting; for a link that does not come back by itself.
-    pub fn restart(&self) {
-        self.order(Order::Restart);
+    /// Restarts the server from elsewhere.
+    pub fn restarter(&self) -> Restarter {
+        Restarter(self.orders.as_ref().map(mpsc::UnboundedSender::downgrade))
     }
 
     /// Where the client of this program connects.

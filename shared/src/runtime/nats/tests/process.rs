@@ -48,7 +48,7 @@ async fn a_killed_server_comes_back_with_its_streams() {
     let mut stream = until("the client is back", async || context.get_stream("EV_blr").await.ok()).await;
     assert_eq!(stream.info().await.unwrap().state.messages, 1);
     let second = running(&server).await;
-    server.restart();
+    assert!(server.restarter().restart());
     until("it was restarted", async || server.pid().filter(|pid| *pid != second)).await;
     running(&server).await;
 }
