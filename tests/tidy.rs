@@ -228,6 +228,8 @@ fn scripts_are_executable_shell() {
         "scripts/bench",
         "scripts/install-nats",
         "scripts/fuzz-api",
+        "scripts/install-promtool",
+        "scripts/install-webhook-check",
         ".ci/run",
     ] {
         let path = root().join(name);

@@ -79,17 +79,20 @@ async fn sample(app: &App) {
     metrics.broker_connected.set(usize::from(app.broker_is_there()));
     metrics.sockets_open.set(app.sockets.open());
     metrics.frames_dropped.set(app.feed.dropped());
+    metrics.spans_dropped.set(app.tracer.dropped());
     let read = app
         .reads
         .read(move |connection| {
             let oldest = reads::oldest_after(connection, head.watermark_seq)?;
-            Ok((oldest, reads::tasks_open(connection)?))
+            let messages = reads::push::message_counts(connection)?;
+            Ok((oldest, reads::tasks_open(connection)?, messages))
         })
         .await;
     metrics.file_readable.set(usize::from(read.is_ok()));
-    if let Ok((oldest, tasks)) = read {
+    if let Ok((oldest, tasks, messages)) = read {
         let age = oldest.map_or(DurationMs(0), |at| app.clock.now() - at);
         metrics.outbox_age.set(DurationMs(age.0.max(0)));
         metrics.tasks(&tasks);
+        metrics.messages(&messages);
     }
 }

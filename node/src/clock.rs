@@ -60,6 +60,12 @@ impl Clock {
         self.wall_ms() / 1_000
     }
 
+    /// Region time that passes in a span of real time.
+    #[expect(clippy::cast_possible_truncation, reason = "spans are far below 2^53 ms")]
+    pub fn region(&self, span: Duration) -> DurationMs {
+        DurationMs((span.as_secs_f64() * 1_000.0 * self.rate) as i64)
+    }
+
     /// Real time that a span of region time takes; zero for spans that point back.
     #[expect(clippy::cast_precision_loss, reason = "spans are far below 2^53 ms")]
     pub fn real(&self, span: DurationMs) -> Duration {

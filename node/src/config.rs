@@ -48,6 +48,8 @@ pub struct Config {
     pub borders: BordersConfig,
     /// How card payments are made.
     pub payments: PaymentsConfig,
+    /// How people and partners are told of what happens.
+    pub push: PushConfig,
     /// The one writer of the region's file.
     pub writer: WriterConfig,
     /// How fast the region's time runs.
@@ -148,12 +150,14 @@ mod check;
 mod http;
 mod payments;
 mod profile;
+mod push;
 mod rules;
 
 pub use borders::BordersConfig;
 pub use http::{CorsConfig, HttpConfig, Network, NetworkError, RateConfig};
 pub use payments::{PaymentsConfig, ProviderKind, RazorpayConfig, Secret, SecretError, StripeConfig};
 pub use profile::{DEVELOPMENT_ISSUER, Profile};
+pub use push::{ApnsConfig, FcmConfig, PushConfig, TopicsConfig, WebhooksConfig};
 pub use rules::{
     CancellingConfig, DispatchConfig, DispatchPolicyName, DriverPayConfig, FeesConfig, OrdersConfig, ZoneConfig,
 };
@@ -182,6 +186,7 @@ impl Config {
             other_max: self.writer.other_max,
             idempotency_ms: hours(self.orders.idempotency_h),
             outbox_ms: hours(self.writer.outbox_h),
+            messages_ms: hours(self.push.keep_h),
         }
     }
 }

@@ -17,6 +17,7 @@
 //! | [`fleet`] | latest driver positions by H3 cell, in memory |
 //! | [`feed`] | committed events to subscribers |
 //! | [`tasks`] [`payments`] | calls to the outside that were committed, repeated until they are answered |
+//! | [`push`] | devices and partners told of events: Firebase, Apple, signed webhooks |
 //! | [`reconcile`] | provider, books and orders compared |
 //! | [`relay`] | outbox to JetStream, row id == stream sequence |
 //! | [`region`] | heartbeat, watermark, repair; whose which cell is |
@@ -46,6 +47,7 @@ pub mod http;
 pub mod incarnation;
 pub mod metrics;
 pub mod payments;
+pub mod push;
 pub mod reconcile;
 pub mod region;
 pub mod relay;

@@ -15,6 +15,7 @@ use crate::engine::model::Order;
 use crate::engine::task::TaskKind;
 use crate::feed::Committed;
 use crate::http::table::{Class, ROUTES, Route};
+use crate::push::model::{Channel, Lane, State};
 pub use instruments::{Counter, Declared, Family, Gauge, Histogram, Instrument, Page, SecondsGauge, Summary};
 
 /// Bounds of what a machine does, in microseconds.
@@ -167,6 +168,19 @@ metrics! { setting;
         "Whether the region's broker is there.", Gauge::default();
     tasks_open: Family<Gauge> = "tomato_task_backlog_entries" ["kind"] "calls"
         "Committed calls to the outside that have no outcome yet.", Family::new(task_kinds(), Gauge::default);
+    notified: Family<Counter> = "tomato_notifications_total" ["channel", "outcome"] "tries"
+        "Tries to tell a device or a partner's program.",
+        Family::new(channels_by_outcome(), Counter::default);
+    notify_duration: Family<Histogram> = "tomato_notification_seconds" ["channel"] "seconds"
+        "How long such a try takes, in real time.", Family::new(channels(), || Histogram::seconds(OUTSIDE_US));
+    notify_waiting: Family<Gauge> = "tomato_notification_backlog_entries" ["channel"] "messages"
+        "Messages that wait to be sent, or sent again.", Family::new(channels(), Gauge::default);
+    notify_dead: Family<Gauge> = "tomato_notification_dead_entries" ["channel"] "messages"
+        "Messages that were given up and are still kept.", Family::new(channels(), Gauge::default);
+    notify_lag: Gauge = "tomato_notification_lag_entries" [] "events"
+        "Events of which nobody was told yet.", Gauge::default();
+    notify_missed: Counter = "tomato_notification_missed_total" [] "events"
+        "Events that a webhook was not told of because its queue was full.", Counter::default();
     sockets_open: Gauge = "tomato_sockets_open" [] "sockets"
         "Live sockets.", Gauge::default();
     frames_dropped: Counter = "tomato_frames_dropped_total" [] "frames"
@@ -181,6 +195,8 @@ metrics! { setting;
         Family::new(HTTP_CLASSES.map(|class| format!("class=\"{class:?}\"")), Counter::default);
     http_rate_limited: Counter = "tomato_http_requests_rate_limited_total" [] "requests"
         "Requests refused because the caller's budget was used up.", Counter::default();
+    spans_dropped: Counter = "tomato_spans_dropped_total" [] "spans"
+        "Spans of traces that found no room, or no collector.", Counter::default();
     file_readable: Gauge = "tomato_file_readable" [] "0 or 1"
         "Whether the region's file could be read for this page; where not, what comes from it is old.", Gauge::default();
 }
@@ -311,6 +327,33 @@ impl Metrics {
         }
     }
 
+    /// Somebody was told, or not; `took` where they were called.
+    pub fn notified(&self, channel: Channel, outcome: &str, took: Option<std::time::Duration>) {
+        let nth = channel as usize;
+        let outcome = OUTCOMES.iter().position(|known| *known == outcome).unwrap_or(0);
+        if let Some(count) = self.notified.get(nth * OUTCOMES.len() + outcome) {
+            count.one();
+        }
+        if let Some((histogram, took)) = self.notify_duration.get(nth).zip(took) {
+            histogram.took(took);
+        }
+    }
+
+    /// How many messages of each lane wait, or are dead.
+    pub fn messages(&self, counts: &[(Lane, State, u32)]) {
+        for (nth, channel) in Channel::ALL.into_iter().enumerate() {
+            for (family, wanted) in [(&self.notify_waiting, State::Waiting), (&self.notify_dead, State::Dead)] {
+                let mine = counts
+                    .iter()
+                    .filter(|(lane, state, _)| lane.channel() == channel && *state == wanted);
+                if let Some(gauge) = family.get(nth) {
+                    let sum: u32 = mine.map(|(.., count)| count).sum();
+                    gauge.set(usize::try_from(sum).unwrap_or(usize::MAX));
+                }
+            }
+        }
+    }
+
     /// How many calls of each kind, by its stored number, have no outcome yet.
     pub fn tasks(&self, open: &[(i64, u32)]) {
         for (nth, kind) in TaskKind::ALL.iter().enumerate() {
@@ -333,6 +376,18 @@ fn offer_outcome(event: &Event) -> Option<usize> {
     } else {
         None
     }
+}
+
+const OUTCOMES: [&str; 4] = ["delivered", "retried", "dead", "gone"];
+
+fn channels() -> impl Iterator<Item = String> {
+    Channel::ALL
+        .iter()
+        .map(|channel| format!("channel=\"{}\"", channel.name()))
+}
+
+fn channels_by_outcome() -> impl Iterator<Item = String> {
+    channels().flat_map(|channel| OUTCOMES.map(|outcome| format!("{channel},outcome=\"{outcome}\"")))
 }
 
 fn nth_of(kind: TaskKind) -> usize {

@@ -30,6 +30,7 @@ use crate::fleet::Fleet;
 use crate::http::{self, App};
 use crate::metrics::Metrics;
 use crate::payments::Provider;
+use crate::push::{Bells, Desk, Push, Ways};
 use crate::region::borders;
 use crate::region::directory::{Locator, Mirror};
 use crate::region::link::Link;
@@ -37,6 +38,7 @@ use crate::region::parcels::Counter;
 use crate::region::peers::Peers;
 use crate::relay::Relay;
 use crate::steps;
+use crate::store::pool::Pool;
 use crate::store::{self, load, meta};
 use crate::tasks::{self, Tasks};
 use crate::writer::{self, Outlets, Start, Writer, WriterStopped};
@@ -158,6 +160,7 @@ impl Node {
         core.call_outside(&mut supervisor, provider.clone(), (inlets.tasks, inlets.head.clone()));
         let board = core.plan_drivers(&mut supervisor, inlets.news, config.dispatch.router_url.clone());
         let url = &config.region.public_url;
+        let desk = core.tell_outside(&mut supervisor, &config, &inlets.head)?;
         let locator = Locator::new(core.policy.clone(), url, inlets.catalogue.clone());
         let ties = (url.as_str(), &locator);
         let (published, client) = core.tie_to_hub(&mut supervisor, &broker, ties, &inlets.head).await?;
@@ -183,6 +186,7 @@ impl Node {
             public_url: config.region.public_url,
             locator,
             peers: Some(peers.clone()),
+            push: desk,
             broker: Some(client),
             metrics: core.metrics,
             board,
@@ -307,6 +311,35 @@ impl Core {
             supervisor.spawn("dispatch", dispatcher.run(supervisor.stop_signal()));
         }
         board
+    }
+
+    /// Starts what tells devices and partners of events.
+    fn tell_outside(
+        &self,
+        supervisor: &mut Supervisor,
+        config: &Config,
+        head: &watch::Receiver<writer::Head>,
+    ) -> Result<Desk, StartError> {
+        let ways = Ways::new(config)?;
+        let desk = Desk {
+            bells: Arc::new(Bells::default()),
+            guard: ways.guard.clone(),
+            webhooks: config.push.webhooks.clone(),
+        };
+        let push = Push {
+            writer: self.writer.clone(),
+            reads: Pool::open(&self.path, 1)?,
+            clock: self.clock,
+            region: self.region.clone(),
+            head: head.clone(),
+            ways: Arc::new(ways),
+            config: Arc::new(config.push.clone()),
+            bells: desk.bells.clone(),
+            metrics: self.metrics.clone(),
+            tracer: self.tracer.clone(),
+        };
+        supervisor.spawn("notifications", push.run(supervisor.stop_signal()));
+        Ok(desk)
     }
 
     /// Starts what carries events to the hub and hears from it. Returns where the newest published event is told, and the

@@ -66,6 +66,8 @@ kinds! {
     DeliveryId Delivery "del" "delivery";
     OfferId Offer "ofr" "offer";
     RefundId Refund "rfd" "refund";
+    WebhookId Webhook "whk" "webhook endpoint";
+    MessageId Message "msg" "message";
 }
 
 impl<K: Kind> Id<K> {

@@ -92,6 +92,8 @@ rejections! {
     QuoteExpired "quote_expired" 409 Never "The quote has expired; ask for a new one.";
     /// Prices changed since the quote.
     PriceChanged "price_changed" 409 Never "Prices have changed; ask for a new quote.";
+    /// As many as there may be.
+    LimitReached "limit_reached" 409 Later "There are as many of these as there may be; remove one first.";
     /// Too many unpaid orders of one customer.
     TooManyOpenOrders "too_many_open_orders" 429 Later "You have too many unpaid orders; finish or cancel one first.";
     /// The order is in a state in which this cannot be done.

@@ -17,6 +17,7 @@
 //! | [`moves`] | cells that change hands under traffic, with every party killed in the middle |
 //! | [`hub_page`] | the hub in a browser: its numbers, its looks, no foreign request |
 //! | [`restore`] | an old copy of a region's file: fenced, and on under a new incarnation |
+//! | [`push`] | devices and partners are told, whatever their services do, across a kill |
 //! | [`telemetry`] | one trace from the request to the stream, and nobody's address in the log |
 //! | [`borders`] | two regions side by side: requests that go to the wrong one, drivers who cross |
 //! | [`bad_input`] | what is wrong is refused with the right problem, and changes nothing |
@@ -36,6 +37,7 @@ mod moves;
 mod once;
 mod order;
 mod restore;
+mod push;
 mod smoke;
 mod telemetry;
 

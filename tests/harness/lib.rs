@@ -12,6 +12,7 @@
 //! | [`hub_view`] [`compare`] | the hub's HTTP API; whether it says what the regions say |
 //! | [`town`] | a city at work, whose orders are counted and compared |
 //! | [`till`] | a region whose every payment goes through it |
+//! | [`post`] | Firebase, Apple and partners, which fail on purpose |
 //! | [`tokens`] | the issuer, and tokens for each role |
 //! | [`city`] | the simulator |
 //! | [`provider`] | a payment provider that fails on purpose |
@@ -28,6 +29,7 @@ pub mod disk;
 pub mod hub_view;
 pub mod live;
 pub mod ports;
+pub mod post;
 pub mod process;
 #[path = "../provider/mod.rs"]
 pub mod provider;

@@ -27,6 +27,7 @@ impl Validate for Config {
         faults.within("dispatch", |faults| self.check_dispatch(faults));
         faults.within("borders", |faults| self.borders.validate(faults));
         faults.within("payments", |faults| self.payments.validate(faults));
+        faults.within("push", |faults| self.push.validate(faults));
         faults.within("writer", |faults| self.check_writer(faults));
         faults.within("clock", |faults| self.check_clock(faults));
         faults.within("log", |faults| self.log.validate(faults));

@@ -227,7 +227,7 @@ impl Validate for RazorpayConfig {
 }
 
 /// Money goes over TLS; without it only to this machine, for tests.
-fn check_url(faults: &mut Faults, name: &str, url: &str) {
+pub(super) fn check_url(faults: &mut Faults, name: &str, url: &str) {
     let local = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"];
     let fits = url.starts_with("https://") || local.iter().any(|start| url.starts_with(start));
     faults.require(

@@ -7,7 +7,7 @@ use tomato_shared::order::DeliveryState;
 use crate::engine::model::{By, Order};
 
 /// What a live message is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[schemars(rename = "NewsName")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Name {
@@ -80,6 +80,12 @@ pub enum Name {
 }
 
 impl Name {
+    /// As it is told, `ORDER_CREATED`.
+    pub fn text(self) -> String {
+        let told = serde_json::to_value(self).unwrap_or_default();
+        told.as_str().unwrap_or_default().to_owned()
+    }
+
     /// Whether a device should make itself heard.
     pub const fn is_urgent(self) -> bool {
         matches!(

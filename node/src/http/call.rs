@@ -17,6 +17,7 @@ use tomato_shared::id::{Id, Kind};
 use tomato_shared::runtime::otlp::Side;
 use tomato_shared::runtime::problem::Problem;
 use tomato_shared::time::{DurationMs, UnixMs};
+use tracing::Instrument as _;
 
 use super::auth::{self, Caller};
 use super::rate::Standing;
@@ -25,6 +26,7 @@ use super::{App, elsewhere, error, idempotency, origin, trace};
 use crate::engine::command::Command;
 use crate::engine::model::By;
 use crate::metrics::Metrics;
+use crate::store::push::Errand;
 use crate::writer::{Context, IdempotencyKey};
 
 /// Longest path with its query; a WebSocket's token may stand in it.
@@ -99,6 +101,22 @@ impl Call {
             self.app.metrics.order_creation.took(self.began.elapsed());
         }
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+        Ok(json(status, answer.body))
+    }
+
+    /// Has the writer run an errand, once per `Idempotency-Key`, and passes its answer on unchanged.
+    pub async fn errand(&self, errand: Errand) -> Result<Response, Problem> {
+        let context = Context {
+            key: self.key()?,
+            trace: self.trace.clone(),
+            device_at: None,
+        };
+        let run = self.app.writer.errand(self.by()?, errand, context).await;
+        let answer = run.map_err(error::from_failure)?;
+        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+        if status == StatusCode::NO_CONTENT {
+            return Ok(status.into_response());
+        }
         Ok(json(status, answer.body))
     }
 
@@ -235,8 +253,15 @@ async fn handle(
     let trace = trace::of(&parts.headers);
     let span = app.tracer.root(trace.as_deref()).filter(|_| !route.is_probe());
     let trace = span.map(|span| span.context.to_string()).or(trace);
+    let trace = trace.or_else(|| (!route.is_probe()).then(trace::fresh));
     let tracer = app.tracer.clone();
     stamp.trace.clone_from(&trace);
+    // Every line that is logged on the way says whose it is.
+    let lines = tracing::info_span!(
+        "request",
+        trace_id = trace::id_of(trace.as_deref()),
+        request_id = stamp.request_id
+    );
     let call = Call {
         app,
         route,
@@ -247,7 +272,8 @@ async fn handle(
         began: stamp.began,
         params,
     };
-    let answered = tokio::time::timeout(ANSWER_WITHIN, elsewhere::run(call)).await;
+    let work = elsewhere::run(call).instrument(lines);
+    let answered = tokio::time::timeout(ANSWER_WITHIN, work).await;
     let result = answered.unwrap_or_else(|_| Err(error::timeout()));
     if let Some(span) = span {
         let status = result.as_ref().map_or_else(Problem::status, Response::status);
@@ -322,6 +348,7 @@ struct Stamp {
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
 impl Stamp {
     fn of(app: &App, request: &Request) -> Self {
@@ -365,6 +392,10 @@ impl Stamp {
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             headers.insert(REQUEST_ID, id);
+        }
+        let trace_id = trace::id_of(self.trace.as_deref()).and_then(|id| HeaderValue::from_str(id).ok());
+        if let Some(id) = trace_id {
+            headers.insert(TRACE_ID, id);
         }
         if let Some(standing) = &self.standing {
             standing.write(headers);

@@ -46,6 +46,16 @@ pub fn deed(text: &str) -> Option<i64> {
     read("deed", text).map(i64::from_be_bytes)
 }
 
+/// A cursor behind a message to a device or webhook.
+pub fn of_message(nth: i64) -> String {
+    write("sent", &nth.to_be_bytes())
+}
+
+/// Reads what [`of_message`] wrote.
+pub fn message(text: &str) -> Option<i64> {
+    read("sent", text).map(i64::from_be_bytes)
+}
+
 fn write(list: &str, place: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode([list.as_bytes(), place].concat())
 }

@@ -65,6 +65,22 @@ pub static KEY: Rule = Rule {
         text.bytes().all(plain)
     },
 };
+/// A push service's token of an app on a device.
+pub static TOKEN: Rule = Rule {
+    pattern: "^[A-Za-z0-9_:.-]*$",
+    holds: |text| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.-".contains(&byte);
+        text.bytes().all(plain)
+    },
+};
+/// A language, as in BCP 47.
+pub static LOCALE: Rule = Rule {
+    pattern: "^[A-Za-z0-9-]*$",
+    holds: |text| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        text.bytes().all(plain)
+    },
+};
 /// A promotion's code, as customers type it.
 pub static CODE: Rule = Rule {
     pattern: "^[A-Z0-9-]*$",
@@ -267,7 +283,7 @@ mod tests {
 
     #[test]
     fn rules_are_their_patterns() {
-        for rule in [&PLAIN, &WORD, &KEY, &CODE] {
+        for rule in [&PLAIN, &WORD, &KEY, &TOKEN, &LOCALE, &CODE] {
             let schema = json!({"pattern": rule.pattern});
             for letter in ('\0'..='\u{ff}').chain(['\u{2028}', '\u{1f600}']) {
                 let text = format!("a{letter}b");

@@ -2,7 +2,7 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | [`table`] | every route, once: method, path, class, who may call, handler |
+//! | [`table`] [`route`] | every route, once: method, path, class, who may call, handler; what such a row is made of |
 //! | [`call`] | what happens around each handler: limits, token, body, deadline, panics, headers |
 //! | [`shed`] [`rate`] [`origin`] | what is refused under load, from whom, and from which sites' pages |
 //! | [`elsewhere`] | what another region has to answer |
@@ -15,6 +15,7 @@
 //! | [`drivers`] [`positions`] [`statements`] | for drivers |
 //! | [`desk`] [`operators`] [`health`] | for operators |
 //! | [`webhooks`] | for payment providers |
+//! | [`devices`] [`endpoints`] | who is told of events when no socket is open: people's devices, partners' webhooks |
 //! | [`live`] [`events`] | the WebSocket; the same for those who ask |
 //!
 //! Handlers know routes and JSON; they decide nothing. A command goes to the writer, whose answer is passed on byte for
@@ -26,9 +27,11 @@ pub mod call;
 pub mod console;
 pub mod cursor;
 pub mod desk;
+pub mod devices;
 pub mod docs;
 pub mod drivers;
 pub mod elsewhere;
+pub mod endpoints;
 pub mod error;
 pub mod events;
 pub mod feedback;
@@ -49,6 +52,7 @@ pub mod query;
 pub mod quotes;
 pub mod rate;
 pub mod restaurants;
+pub mod route;
 pub mod shape;
 pub mod shed;
 pub mod statements;
@@ -79,6 +83,7 @@ use crate::fleet::Fleet;
 use crate::metrics::Metrics;
 use crate::payments::Provider;
 use crate::region::directory::Locator;
+use crate::push::Desk;
 use crate::region::peers::Peers;
 use crate::store::StoreError;
 use crate::store::pool::Pool;
@@ -117,6 +122,8 @@ pub struct Parts {
     pub public_url: String,
     /// Whose which cell is.
     pub locator: Locator,
+    /// Who is told of events outside of sockets.
+    pub push: Desk,
     /// The connection to the region's broker; `None` where there is none to be had.
     pub broker: Option<async_nats::Client>,
     /// The other regions; `None` where there is no way to them.

@@ -12,7 +12,9 @@ use http::StatusCode;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
-use tomato_shared::id::{DeliveryId, DriverId, ItemId, OfferId, OrderId, PaymentId, RefundId, RestaurantId, UserId};
+use tomato_shared::id::{
+    DeliveryId, DriverId, ItemId, MessageId, OfferId, OrderId, PaymentId, RefundId, RestaurantId, UserId, WebhookId,
+};
 use tomato_shared::rejection::Rejection;
 use tomato_shared::runtime::jwt::TokenError;
 use tomato_shared::runtime::problem::{Problem, ProblemBody};
@@ -307,15 +309,16 @@ impl Shapes {
             content.insert("application/problem+json".into(), json!({"schema": problem}));
         }
         let names: &[&str] = match success.status {
-            200 => &["X-Request-ID", "RateLimit-Policy", "RateLimit", "ETag", "Tomato-Region"],
+            200 => &["X-Request-ID", "X-Trace-ID", "RateLimit-Policy", "RateLimit", "ETag", "Tomato-Region"],
             201 => &[
                 "X-Request-ID",
+                "X-Trace-ID",
                 "RateLimit-Policy",
                 "RateLimit",
                 "Location",
                 "Tomato-Region",
             ],
-            _ => &["X-Request-ID", "RateLimit-Policy", "RateLimit"],
+            _ => &["X-Request-ID", "X-Trace-ID", "RateLimit-Policy", "RateLimit"],
         };
         let named = names
             .iter()
@@ -337,7 +340,7 @@ fn problem_response(status: u16, codes: &[&str], problem: &Value) -> Value {
         .chain(tokens.map(|fault| fault.code()))
         .chain(domain.map(|rejection| rejection.code()))
         .collect();
-    let mut headers = vec!["X-Request-ID", "RateLimit-Policy", "RateLimit"];
+    let mut headers = vec!["X-Request-ID", "X-Trace-ID", "RateLimit-Policy", "RateLimit"];
     match status {
         401 => headers.push("WWW-Authenticate"),
         405 => headers.push("Allow"),
@@ -384,6 +387,10 @@ fn id(name: &str) -> fn(&mut SchemaGenerator) -> Schema {
         "del" => |generator| generator.subschema_for::<DeliveryId>(),
         "ofr" => |generator| generator.subschema_for::<OfferId>(),
         "rfd" => |generator| generator.subschema_for::<RefundId>(),
+        "whk" => |generator| generator.subschema_for::<WebhookId>(),
+        "msg" => |generator| generator.subschema_for::<MessageId>(),
+        // As the app calls it.
+        "device" => |_| schemars::json_schema!({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}),
         // A promotion's, as customers type it.
         "code" => |_| schemars::json_schema!({"type": "string", "pattern": "^[A-Z0-9-]{1,40}$"}),
         _ => |generator| generator.subschema_for::<String>(),

@@ -14,7 +14,7 @@ const HEADERS_IN: &str = "authorization, content-type, idempotency-key, if-match
     x-idempotency-key, x-request-id, x-trace-id";
 /// What it may read.
 const HEADERS_OUT: &str = "etag, location, ratelimit, ratelimit-policy, retry-after, tomato-region, \
-    www-authenticate, x-request-id";
+    www-authenticate, x-request-id, x-trace-id";
 /// How long a browser may remember what it may send, in seconds.
 const PREFLIGHT_S: &str = "600";
 

@@ -11,6 +11,7 @@ use super::call::Call;
 use super::input::FAULT_CHARS_MAX;
 use super::table::Param;
 use super::{cursor, error};
+use crate::push::model::State;
 
 impl Call {
     /// The query, of which only the route's parameters may be given, each once.
@@ -63,6 +64,8 @@ params! {
     CURSOR "cursor" optional {"type": "string", "minLength": 1};
     /// States of orders, with commas between them.
     STATE "state" optional {"type": "array", "minItems": 1, "items": {"enum": OrderState::ALL.map(OrderState::name)}};
+    /// How it stands with messages.
+    DELIVERY_STATE "state" optional {"enum": State::ALL.map(State::name)};
     /// Only what happened after this version of the order.
     AFTER_VERSION "after" optional {"type": "integer", "minimum": 0, "maximum": u32::MAX, "default": 0};
     /// `seq` of the newest message that the client has.

@@ -11,18 +11,14 @@
 //!    (parameters of `query.rs`) for reads, `{}` for commands without a body, else the input type.
 //! 4. Run `UPDATE=1 cargo test -p tomato-node openapi`, which rewrites `node/openapi.json`, and read the difference.
 
-use std::pin::Pin;
-
-use axum::response::Response;
-use axum::routing::MethodFilter;
-use schemars::{Schema, SchemaGenerator};
 use tomato_shared::runtime::jwt::Role;
-use tomato_shared::runtime::problem::Problem;
 
 use super::call::Call;
 use super::desk::{AssignInput, Board, DeedView, PauseInput, RefundInput};
+use super::devices::DeviceInput;
 use super::docs::{Html, Script, Style};
 use super::drivers::{CompleteInput, DepositInput, DriverInput, FailInput, Me, PlanInput, StatusInput};
+use super::endpoints::{ReplayInput, WebhookInput};
 use super::events::NewsPage;
 use super::feedback::{PayInput, RatingInput, Receipt, TipInput, Tracking};
 use super::health::{Health, Jwks, Version};
@@ -38,177 +34,23 @@ use super::orders::{Cancellation, EventView, List, PlaceInput};
 use super::positions::{FixesInput, LocationInput, Updated};
 use super::promotions::PromotionInput;
 use super::query::{
-    ACCESS_TOKEN, AFTER_SEQ, AFTER_VERSION, CELL, CURSOR, FROM, IF_MATCH, LIMIT, NEAR_LAT, NEAR_LNG, OPEN, STATE, TO,
-    VERBOSE, WORDS,
+    ACCESS_TOKEN, AFTER_SEQ, AFTER_VERSION, CELL, CURSOR, DELIVERY_STATE, FROM, IF_MATCH, LIMIT, NEAR_LAT, NEAR_LNG, OPEN,
+    STATE, TO, VERBOSE, WORDS,
 };
 use super::quotes::QuoteInput;
 use super::restaurants::Nearby;
+pub use super::route::*;
 use super::statements::{Shifts, StatementView};
 use super::webhooks::{Heard, ProviderMessage};
 use super::{
-    asyncapi, console, desk, docs, drivers, events, feedback, health, kitchen, live, locate, menus, openapi, operators,
-    orders, positions, promotions, quotes, restaurants, statements, webhooks,
+    asyncapi, console, desk, devices, docs, drivers, endpoints, events, feedback, health, kitchen, live, locate, menus,
+    openapi, operators, orders, positions, promotions, quotes, restaurants, statements, webhooks,
 };
 use crate::engine::city::RegionStatus;
 use crate::engine::model::Promotion;
 use crate::engine::quote::QuoteView;
 use crate::engine::view::{DriverView, OrderView, RestaurantView};
-
-/// Methods in use. `HEAD` comes with `GET`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// Reads.
-    Get,
-    /// Makes or moves.
-    Post,
-    /// Writes as a whole; repeating it changes nothing more.
-    Put,
-}
-
-impl Method {
-    /// As in `Allow`.
-    pub const fn names(self) -> &'static [&'static str] {
-        match self {
-            Self::Get => &["GET", "HEAD"],
-            Self::Post => &["POST"],
-            Self::Put => &["PUT"],
-        }
-    }
-}
-
-impl From<Method> for MethodFilter {
-    fn from(method: Method) -> Self {
-        match method {
-            Method::Get => Self::GET,
-            Method::Post => Self::POST,
-            Method::Put => Self::PUT,
-        }
-    }
-}
-
-/// What matters more when there is too much to do; shed from `P4` up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
-    /// Money, orders under way, and whether the node is alive.
-    P0,
-    /// Offers, reads of what is under way, live sockets.
-    P1,
-    /// New orders.
-    P2,
-    /// Browsing, history, edits.
-    P3,
-    /// Counts.
-    P4,
-}
-
-/// Who may call. Which of their things they may touch is asked again, per object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Anybody, without a token.
-    Public,
-    /// These roles.
-    Roles(&'static [Role]),
-    /// These roles; the token may stand in the query, as browsers cannot set a header on a WebSocket.
-    Socket(&'static [Role]),
-}
-
-/// What a request may carry.
-#[derive(Debug, Clone, Copy)]
-pub enum Body {
-    /// Nothing that is looked at.
-    Ignored,
-    /// Nothing, or an empty object.
-    Empty,
-    /// A table of comma-separated values.
-    Csv {
-        /// Largest body in bytes.
-        limit: usize,
-    },
-    /// JSON of this shape.
-    Json {
-        /// Largest body in bytes.
-        limit: usize,
-        /// What it looks like.
-        schema: SchemaOf,
-    },
-}
-
-/// What an `Idempotency-Key` does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Key {
-    /// No command, no key.
-    None,
-    /// Makes the command repeatable.
-    Accepted,
-    /// Has to be there.
-    Required,
-}
-
-/// Names a type's schema in a generator's definitions.
-pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
-
-/// A query parameter or a header that a route looks at.
-#[derive(Debug, Clone, Copy)]
-pub struct Param {
-    /// As it is written.
-    pub name: &'static str,
-    /// One sentence for the reader of the documentation.
-    pub about: &'static str,
-    /// Whether it is a header.
-    pub header: bool,
-    /// Whether it has to be there.
-    pub required: bool,
-    /// What it looks like.
-    pub schema: SchemaOf,
-}
-
-/// A success, and what comes with it: `()` for no body, [`Html`] and its like for
-/// pages; everything else is JSON.
-#[derive(Debug, Clone, Copy)]
-pub struct Success {
-    /// HTTP status.
-    pub status: u16,
-    /// The body.
-    pub schema: SchemaOf,
-}
-
-/// A running handler.
-pub type Answer = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
-
-/// One route.
-#[derive(Debug, Clone, Copy)]
-pub struct Route {
-    /// Method.
-    pub method: Method,
-    /// Path template, `/v1/orders/{ord}`.
-    pub path: &'static str,
-    /// Load class.
-    pub class: Class,
-    /// Who may call.
-    pub access: Access,
-    /// One sentence for the reader of the documentation.
-    pub summary: &'static str,
-    /// What it looks at in query and headers; any other query parameter is refused.
-    pub params: &'static [Param],
-    /// What may be sent.
-    pub body: Body,
-    /// Whether it can be repeated.
-    pub key: Key,
-    /// What comes back when all is well.
-    pub successes: &'static [Success],
-    /// The handler's path, `orders::place`.
-    pub name: &'static str,
-    /// Runs it.
-    pub handler: fn(Call) -> Answer,
-}
-
-impl Route {
-    /// Whether it tells whoever watches the process how it is: never limited, so that a busy node is not taken for a
-    /// dead one.
-    pub fn is_probe(&self) -> bool {
-        self.access == Access::Public && self.class == Class::P0
-    }
-}
+use crate::push::show::{DeviceView, MessageView, Replayed, WebhookMade, WebhookView};
 
 /// Largest body, where nothing else is said.
 pub const BODY_MAX: usize = 64 * 1024;
@@ -222,6 +64,8 @@ const OPERATOR: Access = Access::Roles(&[Role::Operator]);
 const CUSTOMER_OPERATOR: Access = Access::Roles(&[Role::Customer, Role::Operator]);
 const CUSTOMER_RESTAURANT_OPERATOR: Access = Access::Roles(&[Role::Customer, Role::Restaurant, Role::Operator]);
 const RESTAURANT_OPERATOR: Access = Access::Roles(&[Role::Restaurant, Role::Operator]);
+/// Who has an app that shows messages.
+const APPS: Access = Access::Roles(&[Role::Customer, Role::Restaurant, Role::Driver]);
 const DRIVER_OPERATOR: Access = Access::Roles(&[Role::Driver, Role::Operator]);
 const EVERYBODY: &[Role] = &[Role::Customer, Role::Restaurant, Role::Driver, Role::Operator];
 
@@ -413,6 +257,32 @@ pub static ROUTES: &[Route] = &[
         "What Stripe tells, signed by it": raw => 200 Heard),
     route!(Post "/v1/webhooks/razorpay" P0 ANYBODY, webhooks::razorpay,
         "What Razorpay tells, signed by it": raw => 200 Heard),
+    route!(Get "/v1/devices" P3 APPS, devices::list, "The caller's devices": [] => 200 List<DeviceView>),
+    route!(Put "/v1/devices/{device}" P3 APPS, None, devices::write,
+        "Register a device for messages, or renew it": DeviceInput => 200 DeviceView),
+    route!(Delete "/v1/devices/{device}" P3 APPS, None, devices::remove, "Take a device away": {} => 204 ()),
+    route!(Get "/v1/webhook-endpoints" P3 RESTAURANT_OPERATOR, endpoints::list,
+        "Addresses that are told of events, oldest first": [LIMIT, CURSOR] => 200 Page<WebhookView>),
+    route!(Post "/v1/webhook-endpoints" P3 RESTAURANT_OPERATOR, Accepted, endpoints::add,
+        "Have an address told of events": WebhookInput => 201 WebhookMade),
+    route!(Get "/v1/webhook-endpoints/{whk}" P3 RESTAURANT_OPERATOR, endpoints::read,
+        "An address that is told of events": [] => 200 WebhookView),
+    route!(Put "/v1/webhook-endpoints/{whk}" P3 RESTAURANT_OPERATOR, Accepted, endpoints::write,
+        "Change such an address, or switch it on again": WebhookInput => 200 WebhookView),
+    route!(Delete "/v1/webhook-endpoints/{whk}" P3 RESTAURANT_OPERATOR, None, endpoints::remove,
+        "Take such an address away": {} => 204 ()),
+    route!(Post "/v1/webhook-endpoints/{whk}/secret" P3 RESTAURANT_OPERATOR, Accepted, endpoints::rotate,
+        "Give it a new secret; the old one signs beside it for a day": {} => 200 WebhookMade),
+    route!(Post "/v1/webhook-endpoints/{whk}/ping" P3 RESTAURANT_OPERATOR, Accepted, endpoints::ping,
+        "Send it a message that says nothing": {} => 202 Replayed),
+    route!(Post "/v1/webhook-endpoints/{whk}/replay" P3 RESTAURANT_OPERATOR, Accepted, endpoints::replay,
+        "Send the messages of a span of time once more": ReplayInput => 202 Replayed),
+    route!(Get "/v1/webhook-endpoints/{whk}/deliveries" P3 RESTAURANT_OPERATOR, endpoints::deliveries,
+        "What was sent to it, newest first": [DELIVERY_STATE, LIMIT, CURSOR] => 200 Page<MessageView>),
+    route!(Post "/v1/webhook-endpoints/{whk}/deliveries/{msg}/replay" P3 RESTAURANT_OPERATOR, Accepted,
+        endpoints::replay_one, "Send one message once more": {} => 202 Replayed),
+    route!(Get "/v1/dead-letters" P3 OPERATOR, endpoints::dead,
+        "What could not be told to any device or webhook, newest first": [LIMIT, CURSOR] => 200 Page<MessageView>),
     route!(Get "/v1/overview" P4 OPERATOR, operators::overview, "The region in numbers": [] => 200 Overview),
     route!(Get "/v1/dispatch" P1 OPERATOR, desk::board, "Who waits for whom": [] => 200 Board),
     route!(Get "/v1/region" P3 ANYBODY, desk::region, "Whether the region takes orders": [] => 200 RegionStatus),

@@ -5,6 +5,7 @@ use tomato_shared::runtime::nats::BrokerError;
 use tomato_shared::runtime::serve::BindError;
 
 use crate::payments::ProviderError;
+use crate::push::SetupError;
 use crate::store::StoreError;
 
 /// Why a node does not start. Each says what to do.
@@ -25,6 +26,9 @@ pub enum StartError {
     /// The payment provider.
     #[error(transparent)]
     Provider(#[from] ProviderError),
+    /// A push service's key, or words.
+    #[error(transparent)]
+    Push(#[from] SetupError),
     /// The operating system.
     #[error("{doing}: {source}")]
     System {

@@ -5,6 +5,7 @@
 //! | [`mod@write`] | the rows and outbox entries of a decision, inside the writer's transaction |
 //! | [`extras`] | the rows beside the orders: books, promotions, stars, audit log |
 //! | [`moves`] | the map, and what goes along with cells that change hands |
+//! | [`push`] | devices, webhooks and messages |
 //! | [`load`] | what a start needs in memory |
 //! | [`pool`] [`reads`] | read-only connections, and what they are asked |
 
@@ -14,6 +15,7 @@ pub mod meta;
 pub mod moves;
 pub mod outbox;
 pub mod pool;
+pub mod push;
 pub mod reads;
 pub mod write;
 

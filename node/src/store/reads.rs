@@ -10,6 +10,7 @@ use tomato_shared::time::UnixMs;
 mod beside;
 mod news;
 mod orders;
+pub mod push;
 mod totals;
 
 use super::StoreError;

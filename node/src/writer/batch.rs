@@ -52,7 +52,7 @@ pub(super) struct News {
 }
 
 /// Why one command could not be written.
-enum Fault {
+pub(super) enum Fault {
     /// A fault of the program (a constraint said no): the command is undone, the batch goes on.
     Command(String),
     /// The disk: nothing may follow.
@@ -274,7 +274,10 @@ impl Batch<'_> {
         }
     }
 
-    fn stored_answer(&self, key: Option<IdempotencyKey>) -> rusqlite::Result<Option<Result<Response, Failure>>> {
+    pub(super) fn stored_answer(
+        &self,
+        key: Option<IdempotencyKey>,
+    ) -> rusqlite::Result<Option<Result<Response, Failure>>> {
         let Some(key) = key else { return Ok(None) };
         let sql = "SELECT fingerprint, status, body FROM idempotency WHERE key = ?1";
         let found: Option<([u8; 16], u16, Vec<u8>)> = self
@@ -294,7 +297,7 @@ impl Batch<'_> {
         }))
     }
 
-    fn remember(&self, key: IdempotencyKey, response: &Response) -> Result<(), Fault> {
+    pub(super) fn remember(&self, key: IdempotencyKey, response: &Response) -> Result<(), Fault> {
         let sql = "INSERT INTO idempotency (key, fingerprint, status, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
         let row = params![
             key.key,

@@ -10,6 +10,7 @@
 //! process exits, and the next start finds out. Nothing is answered "failed" that may have happened.
 
 mod batch;
+mod errand;
 mod inbox;
 mod run;
 mod sweep;
@@ -35,6 +36,7 @@ use crate::fleet::Fleet;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::load::Loaded;
+use crate::store::push::Errand;
 pub use inbox::Class;
 use inbox::Inbox;
 
@@ -91,10 +93,20 @@ struct Submission {
     reply: oneshot::Sender<Result<Response, Failure>>,
 }
 
+/// Something to be written that the engine does not decide.
+#[derive(Debug)]
+struct Chore {
+    by: By,
+    errand: Errand,
+    context: Context,
+    reply: oneshot::Sender<Result<Response, Failure>>,
+}
+
 /// What the inbox holds.
 #[derive(Debug)]
 enum Entry {
     Command(Box<Submission>),
+    Errand(Box<Chore>),
     Watermark(Watermark),
     Fence(Watermark),
     DriverAppeared,
@@ -116,6 +128,8 @@ pub struct WriterLimits {
     pub idempotency_ms: i64,
     /// How long rows that the hub has are kept, in milliseconds of region time; 0: for ever.
     pub outbox_ms: i64,
+    /// How long finished notifications are kept, in milliseconds of region time.
+    pub messages_ms: i64,
 }
 
 /// What the writer tells after a commit.
@@ -177,7 +191,29 @@ impl Writer {
             context,
             reply,
         };
-        if self.inbox.push(class, Entry::Command(Box::new(submission))).is_err() {
+        self.answered(class, Entry::Command(Box::new(submission)), answer).await
+    }
+
+    /// Has an errand written and committed, behind everything that is about orders; resolves after the commit.
+    pub async fn errand(&self, by: By, errand: Errand, context: Context) -> Result<Response, Failure> {
+        let (reply, answer) = oneshot::channel();
+        let chore = Chore {
+            by,
+            errand,
+            context,
+            reply,
+        };
+        self.answered(Class::Other, Entry::Errand(Box::new(chore)), answer)
+            .await
+    }
+
+    async fn answered(
+        &self,
+        class: Class,
+        entry: Entry,
+        answer: oneshot::Receiver<Result<Response, Failure>>,
+    ) -> Result<Response, Failure> {
+        if self.inbox.push(class, entry).is_err() {
             return Err(if self.inbox.is_closed() {
                 Failure::Unavailable
             } else {

@@ -20,7 +20,7 @@ use crate::engine::policy::DispatchKind;
 use crate::engine::snapshot::Snapshot;
 use crate::fleet::{Duty, Fleet, Near};
 use crate::steps;
-use crate::store::{extras, meta};
+use crate::store::{extras, meta, push};
 
 /// Longest time without a look at the clock.
 const IDLE: Duration = Duration::from_millis(500);
@@ -191,6 +191,7 @@ impl Loop {
             match entry {
                 Entry::Snapshot(reply) => asked.push(reply),
                 Entry::Command(submission) => batch.submission(*submission)?,
+                Entry::Errand(chore) => batch.errand(*chore)?,
                 Entry::Watermark(watermark) if watermark.incarnation == self.head.incarnation => {
                     if watermark.seq > self.head.watermark_seq {
                         self.head.watermark_seq = watermark.seq;
@@ -289,11 +290,14 @@ impl Loop {
         // 0: events are kept for ever.
         let kept_since = (limits.outbox_ms > 0).then(|| now + DurationMs(-limits.outbox_ms));
         let answers = sweep::answers(connection, now + DurationMs(-limits.idempotency_ms));
+        let messages = push::sweep(connection, now + DurationMs(-limits.messages_ms), sweep::ROWS);
         // The newest row of the outbox always stays: it is where the sequence goes on from.
         let upto = self.head.watermark_seq.min(self.head.seq.saturating_sub(1));
-        let events = kept_since.map_or(Ok(false), |before| sweep::events(connection, upto, before));
+        let events = kept_since.map_or(Ok(false), |before| {
+            sweep::notified(connection).and_then(|told| sweep::events(connection, upto.min(told), before))
+        });
         let more = answers
-            .and_then(|full| Ok(full | events?))
+            .and_then(|full| Ok(full | events? | messages?))
             .map_err(|error| stopped("sweeping", &error))?;
         self.sweep_at = Instant::now() + if more { SWEEP_AGAIN } else { SWEEP_EVERY };
         Ok(())

@@ -1,7 +1,9 @@
 //! Removes what nobody needs any more, a bounded number of rows at a time. Both say whether there may be more.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use tomato_shared::time::UnixMs;
+
+use crate::store::push::NOTIFIED_SEQ;
 
 /// Rows that go at once.
 pub(super) const ROWS: i64 = 4_000;
@@ -22,4 +24,14 @@ pub(super) fn events(connection: &Connection, upto: u64, before: UnixMs) -> rusq
     let upto = i64::try_from(upto).unwrap_or(i64::MAX);
     let gone = connection.prepare_cached(sql)?.execute(params![ROWS, upto, before.0])?;
     Ok(i64::try_from(gone).is_ok_and(|gone| gone == ROWS))
+}
+
+/// Newest event of which nobody has to be told any more. Where nobody ever was, all of them.
+pub(super) fn notified(connection: &Connection) -> rusqlite::Result<u64> {
+    let sql = "SELECT value FROM meta WHERE key = ?1";
+    let seq: Option<i64> = connection
+        .prepare_cached(sql)?
+        .query_row([NOTIFIED_SEQ], |row| row.get(0))
+        .optional()?;
+    Ok(seq.map_or(u64::MAX, i64::unsigned_abs))
 }

@@ -10,6 +10,7 @@ pub(super) fn headers() -> Value {
     let text = || json!({"type": "string"});
     json!({
         "X-Request-ID": header("Under which the request stands in the log; the caller's own where it sent one.", text()),
+        "X-Trace-ID": header("Of which trace the request is a part; absent where it was refused at the door.", text()),
         "WWW-Authenticate": header("RFC 6750.", text()),
         "RateLimit-Policy": header("The caller's budget: `q` requests in `w` seconds. Absent without a limit.", text()),
         "RateLimit": header("What is left of it: `r` requests, and `t` seconds until it is full again.", text()),

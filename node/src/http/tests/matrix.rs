@@ -2,8 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use tomato_shared::id::{MessageId, WebhookId};
+
 use super::*;
+use crate::engine::model::By;
 use crate::http::table::{Body as BodyRule, ROUTES, Route};
+use crate::push::model::{Content, Lane, NewMessage, Webhook};
+use crate::store::push::{Errand, Scope};
+use crate::writer::Context;
 
 /// The columns of [`TABLE`], in order. All know the same order: its customer, its restaurant and its driver, who was given it
 /// after another driver gave it back.
@@ -101,6 +107,21 @@ const TABLE: &[(&str, &str)] = &[
     ("PUT /v1/region", "fffffffywu"),
     ("GET /v1/audit", "fffffffywu"),
     ("GET /v1/overview", "fffffffywu"),
+    ("GET /v1/devices", "yyyyyyyfwu"),
+    ("PUT /v1/devices/{device}", "yyyyyyyfwu"),
+    // Everybody has a device of that name.
+    ("DELETE /v1/devices/{device}", "yyyyyyyfwu"),
+    ("GET /v1/webhook-endpoints", "ffyyfffywu"),
+    ("POST /v1/webhook-endpoints", "ffyyfffywu"),
+    ("GET /v1/webhook-endpoints/{whk}", "ffy-fffywu"),
+    ("PUT /v1/webhook-endpoints/{whk}", "ffy-fffywu"),
+    ("DELETE /v1/webhook-endpoints/{whk}", "ffy-fffywu"),
+    ("POST /v1/webhook-endpoints/{whk}/secret", "ffy-fffywu"),
+    ("POST /v1/webhook-endpoints/{whk}/ping", "ffy-fffywu"),
+    ("POST /v1/webhook-endpoints/{whk}/replay", "ffy-fffywu"),
+    ("GET /v1/webhook-endpoints/{whk}/deliveries", "ffy-fffywu"),
+    ("POST /v1/webhook-endpoints/{whk}/deliveries/{msg}/replay", "ffy-fffywu"),
+    ("GET /v1/dead-letters", "fffffffywu"),
     ("GET /v1/events", "yyyyyyyywu"),
     ("GET /v1/live", "yyyyyyyywu"),
 ];
@@ -148,6 +169,13 @@ pub(super) fn body(route: &Route) -> Value {
         ("POST", "/v1/deliveries/{del}/fail") => json!({"reason": "customer_absent"}),
         ("POST", "/v1/webhooks/stripe" | "/v1/webhooks/razorpay") => json!({}),
         ("PUT", "/v1/region") => json!({"paused": false}),
+        ("PUT", "/v1/devices/{device}") => json!({"platform": "fcm", "token": "abc:1"}),
+        ("POST", "/v1/webhook-endpoints") | ("PUT", "/v1/webhook-endpoints/{whk}") => {
+            json!({"url": "https://a.example/"})
+        }
+        ("POST", "/v1/webhook-endpoints/{whk}/replay") => {
+            json!({"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"})
+        }
         (method, path) => panic!("{method} {path} takes a body; add one to the matrix"),
     }
 }
@@ -162,6 +190,9 @@ pub(super) fn request(route: &Route, order: &str, offer: &str, token: &str) -> R
         ("{drv}", DRIVER.to_string()),
         ("{itm}", DOSA.to_string()),
         ("{code}", "LUNCH".to_owned()),
+        ("{device}", "phone".to_owned()),
+        ("{whk}", WEBHOOK.to_string()),
+        ("{msg}", MESSAGE.to_string()),
     ]
     .into_iter()
     .fold(route.path.to_owned(), |path, (name, id)| path.replace(name, &id));
@@ -219,7 +250,51 @@ async fn order_on_its_way(rig: &Rig) -> (String, String) {
         .await
         .expect(200);
     let offer = id::<tomato_shared::id::kind::Offer>(70).to_string();
+    receivers(rig).await;
     (order, offer)
+}
+
+const WEBHOOK: WebhookId = WebhookId::from_bytes([71; 16]);
+const MESSAGE: MessageId = MessageId::from_bytes([72; 16]);
+
+/// A device of everybody who may have one, and a webhook of the restaurant that was told something.
+async fn receivers(rig: &Rig) {
+    for (nth, token) in tokens(rig).iter().take(7).enumerate() {
+        let device = json!({"platform": "fcm", "token": format!("token-{nth}")});
+        rig.put("/v1/devices/phone", token, device).await.expect(200);
+    }
+    let webhook = Webhook {
+        id: WEBHOOK,
+        restaurant_id: Some(RESTAURANT),
+        url: "https://kitchen.example/".into(),
+        events: Vec::new(),
+        description: String::new(),
+        active: true,
+        off_because: None,
+        secrets: Vec::new(),
+        made_at: UnixMs(0),
+    };
+    let message = NewMessage {
+        id: MESSAGE,
+        lane: Lane::Webhook(WEBHOOK),
+        seq: 1,
+        ends_at: UnixMs(i64::MAX),
+        content: Content::Event {
+            event: "order.ready".into(),
+            body: "{}".into(),
+            trace: None,
+        },
+    };
+    let scope = Scope {
+        id: WEBHOOK,
+        restaurant_id: None,
+    };
+    for errand in [
+        Errand::AddWebhook(Box::new(webhook), [1, 1]),
+        Errand::Ping(scope, Box::new(message)),
+    ] {
+        rig.writer.errand(By::System, errand, Context::default()).await.unwrap();
+    }
 }
 
 const FORMER_DRIVER: DriverId = DriverId::from_bytes([88; 16]);

@@ -194,6 +194,14 @@ impl Rig {
             http: config.http,
             public_url,
             locator,
+            push: crate::push::Desk {
+                bells: Arc::default(),
+                guard: crate::push::guard::Guard {
+                    open: true,
+                    allowed: Arc::default(),
+                },
+                webhooks: config.push.webhooks,
+            },
             broker: None,
             peers,
             metrics,
@@ -344,6 +352,9 @@ impl Rig {
             "shifts",
             "audit",
             "meta",
+            "devices",
+            "webhooks",
+            "messages",
         ] {
             let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
             let columns = statement.column_count();

@@ -190,6 +190,54 @@ CREATE TABLE answers_that_came (
     PRIMARY KEY (restaurant_id, key)
 ) STRICT, WITHOUT ROWID;
 
+-- Where people are reached. `party` 1 is a customer, 2 a restaurant, 3 a driver; `put_ms` is real time.
+CREATE TABLE devices (
+    owner    TEXT    NOT NULL,
+    name     TEXT    NOT NULL,
+    party    INTEGER NOT NULL,
+    subject  BLOB    NOT NULL CHECK (length(subject) = 16),
+    platform TEXT    NOT NULL CHECK (platform IN ('fcm', 'apns')),
+    token    TEXT    NOT NULL,
+    locale   TEXT    NOT NULL,
+    put_ms   INTEGER NOT NULL,
+    PRIMARY KEY (owner, name)
+) STRICT, WITHOUT ROWID;
+
+-- A telephone is in one hand at a time: who registers its token last has it.
+CREATE UNIQUE INDEX devices_by_token ON devices (platform, token);
+CREATE INDEX devices_by_subject ON devices (party, subject);
+
+-- Addresses of partners that are told of events. Without a restaurant it is the operators'.
+CREATE TABLE webhooks (
+    id            BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    restaurant_id BLOB,
+    active        INTEGER NOT NULL,
+    missed        INTEGER NOT NULL,
+    doc           TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Messages to devices and webhooks. `lane` is one byte for a push service, or a webhook's id; `state` 1 waits, 2 is
+-- delivered, 3 is dead. Rows come from the outbox, up to `notified_seq` in `meta`; their ids are made of the event and the
+-- one who is told, so none is made twice.
+CREATE TABLE messages (
+    nth      INTEGER PRIMARY KEY,
+    id       BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
+    lane     BLOB    NOT NULL,
+    seq      INTEGER NOT NULL,
+    state    INTEGER NOT NULL,
+    made_at  INTEGER NOT NULL,
+    due_at   INTEGER NOT NULL,
+    ends_at  INTEGER NOT NULL,
+    done_at  INTEGER,
+    content  TEXT    NOT NULL,
+    attempts TEXT    NOT NULL
+) STRICT;
+
+CREATE INDEX messages_due ON messages (lane, due_at) WHERE state = 1;
+CREATE INDEX messages_of_lane ON messages (lane, nth);
+CREATE INDEX messages_done ON messages (nth) WHERE state <> 1;
+CREATE INDEX messages_dead ON messages (nth) WHERE state = 3;
+
 -- Row id == sequence in the region's stream: gapless, assigned by the writer, never reused.
 CREATE TABLE outbox (
     seq           INTEGER PRIMARY KEY,

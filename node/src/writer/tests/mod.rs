@@ -43,6 +43,7 @@ const LIMITS: WriterLimits = WriterLimits {
     other_max: 100,
     idempotency_ms: 72 * 3_600_000,
     outbox_ms: 168 * 3_600_000,
+    messages_ms: 168 * 3_600_000,
 };
 
 /// How a region is started.

@@ -17,7 +17,9 @@ use crate::engine::model::By;
 type Case = (&'static str, fn(&mut World) -> (By, C), R);
 
 /// Codes that are given outside the engine, or by nobody yet.
-const ELSEWHERE: [R; 2] = [
+const ELSEWHERE: [R; 3] = [
+    // By the store, which counts webhook endpoints.
+    R::LimitReached,
     // By the writer, which keeps the keys.
     R::IdempotencyKeyReused,
     // A quote is honoured to the letter: no price changes under it.
