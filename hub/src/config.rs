@@ -8,6 +8,7 @@ use serde::Deserialize;
 use tomato_shared::runtime::config::{self, ConfigFaults, Faults, Validate};
 use tomato_shared::runtime::jwt::AuthConfig;
 use tomato_shared::runtime::nats::HubBroker;
+use tomato_shared::runtime::otlp::OtlpConfig;
 use tomato_shared::runtime::serve::ServeLimits;
 use tomato_shared::runtime::telemetry::LogConfig;
 
@@ -46,6 +47,9 @@ pub struct HubConfig {
     /// Logs.
     #[serde(default)]
     pub log: LogConfig,
+    /// Traces.
+    #[serde(default)]
+    pub otlp: OtlpConfig,
 }
 
 /// The `[http]` section.
@@ -257,6 +261,7 @@ impl Validate for HubConfig {
         faults.within("page", |faults| self.page.validate(faults));
         faults.within("enrolment", |faults| self.enrolment.validate(faults));
         faults.within("log", |faults| self.log.validate(faults));
+        faults.within("otlp", |faults| self.otlp.validate(faults));
     }
 }
 

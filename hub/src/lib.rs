@@ -74,6 +74,7 @@ use tokio::task::JoinHandle;
 use tomato_shared::directory::Directory;
 use tomato_shared::runtime::jwt::{self, Verifier};
 use tomato_shared::runtime::nats::{Broker, BrokerError, LeafUser, connect};
+use tomato_shared::runtime::otlp::Tracer;
 use tomato_shared::runtime::serve::{BindError, bind, serve};
 use tomato_shared::runtime::shutdown::{Exit, StopSignal, Supervisor};
 use tomato_shared::subject;
@@ -146,10 +147,11 @@ impl Hub {
         let users = leaf_users(&registry.borrow());
         let broker = Arc::new(Broker::hub(&config.broker, &users, &config.data_dir)?);
         let client = connect(&broker.access(), "tomato-hub", subject::HUB_INBOX).await?;
+        let (tracer, exporter) = Tracer::new(&config.otlp, &[("service.name", "tomato-hub")], clock::now().0).unzip();
         let applier = Applier::new(
             writer.clone(),
             client.clone(),
-            (Arc::clone(&live), changes.clone()),
+            (Arc::clone(&live), changes.clone(), tracer.unwrap_or_default()),
             registry.clone(),
         )
         .await?;
@@ -170,6 +172,9 @@ impl Hub {
         };
         let mut supervisor = Supervisor::default();
         let stop = supervisor.stop_signal();
+        if let Some(exporter) = exporter {
+            supervisor.spawn("traces", exporter.run(stop.clone()));
+        }
         supervisor.spawn("registry", watcher.run(stop.clone()).map_err(Chain));
         parts.spawn_ingest(&mut supervisor, &stop, applier);
         supervisor.spawn("alerts", parts.alerts().run(stop.clone()).map_err(Chain));

@@ -14,12 +14,14 @@ use tokio::task::JoinSet;
 use tomato_shared::runtime::otlp::{Side, Tracer};
 use tomato_shared::runtime::shutdown::StopSignal;
 use tomato_shared::time::DurationMs;
+use tracing::Instrument as _;
 
 use crate::clock::Clock;
 use crate::engine::command::{Command, PaymentOutcome};
 use crate::engine::model::By;
 use crate::engine::task::{Task, TaskKey};
 use crate::metrics::Metrics;
+use crate::payments::wire::TRACE;
 use crate::payments::{NoAnswer, Provider};
 use crate::store::pool::Pool;
 use crate::store::{StoreError, load};
@@ -131,14 +133,18 @@ impl Line {
         }
         let bell = Arc::new(Notify::new());
         open.insert(key, bell.clone());
-        calls.spawn(self.clone().settle(task, bell));
+        // Every line that is logged for the task says whose it is.
+        let trace_id = crate::http::trace::id_of(task.trace.as_deref());
+        let lines = tracing::info_span!("task", trace_id, kind = task.kind.name());
+        calls.spawn(self.clone().settle(task, bell).instrument(lines));
     }
 
     /// One call, timed and traced.
     async fn asked(&self, task: &Task, again: bool) -> Result<PaymentOutcome, NoAnswer> {
         let began = Instant::now();
         let span = self.tracer.child(task.trace.as_deref());
-        let answer = self.provider.call(task, again).await;
+        let trace = span.map(|span| span.context.to_string()).or_else(|| task.trace.clone());
+        let answer = TRACE.scope(trace, self.provider.call(task, again)).await;
         self.metrics.paid(task.kind, began.elapsed());
         if let Some(span) = span {
             let kind = ("tomato.task.kind", task.kind.name().to_owned());

@@ -17,7 +17,11 @@ pub(crate) async fn shop() -> (Stack, Api, Value) {
 
 /// The same in a region of one's own.
 pub(crate) async fn shop_of(plan: StackPlan) -> (Stack, Api, Value) {
-    let mut stack = Stack::prepare(plan.without_hub()).unwrap();
+    shop_in(Stack::prepare(plan.without_hub()).unwrap()).await
+}
+
+/// The same in a stack of one's own, which may have a hub.
+pub(crate) async fn shop_in(mut stack: Stack) -> (Stack, Api, Value) {
     stack.start().await.unwrap();
     let size = Size {
         restaurants: 3,
@@ -32,7 +36,9 @@ pub(crate) async fn shop_of(plan: StackPlan) -> (Stack, Api, Value) {
         .put
         .menu
         .iter()
-        .find(|item| item.variants.is_empty() && item.options.is_empty())
+        .filter(|item| item.variants.is_empty() && item.options.is_empty())
+        // One that is not counted, where there is one.
+        .min_by_key(|item| item.capacity.is_some())
         .unwrap();
     let order = json!({
         "restaurant_id": restaurant.id,

@@ -53,6 +53,8 @@ pub struct Fake {
 
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// `traceparent` of every call that had one, as long as a test lasts.
+    traces: Mutex<Vec<String>>,
     ledger: Mutex<Ledger>,
     pub(crate) faults: Faults,
     pub(crate) hooks: Hooks,
@@ -99,6 +101,7 @@ impl Fake {
     pub fn serve(listener: tokio::net::TcpListener, seed: u64) -> Self {
         let addr = listener.local_addr().expect("a bound port");
         let shared = Arc::new(Shared {
+            traces: Mutex::default(),
             ledger: Mutex::default(),
             faults: Faults::new(seed),
             hooks: Hooks::new(seed),
@@ -126,6 +129,15 @@ impl Fake {
     /// How webhooks come.
     pub fn hooks(&self) -> &Hooks {
         &self.shared.hooks
+    }
+
+    /// The trace contexts of calls that had one.
+    pub fn traces(&self) -> Vec<String> {
+        self.shared
+            .traces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The oracle.
@@ -229,6 +241,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         headers: parts.headers,
         body,
     };
+    if let Some(trace) = call.header("traceparent") {
+        let mut traces = shared.traces.lock().unwrap_or_else(PoisonError::into_inner);
+        traces.push(trace.to_owned());
+    }
     if call.path.starts_with("/_test/") {
         return (StatusCode::OK, control(&shared, &call).to_string()).into_response();
     }

@@ -30,6 +30,7 @@ use async_nats::connection::State;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tomato_shared::cell::RegionId;
+use tomato_shared::runtime::otlp::{Side, Tracer};
 use tomato_shared::runtime::shutdown::StopSignal;
 use tomato_shared::subject;
 use tomato_shared::sync::Watermark;
@@ -63,6 +64,7 @@ pub(crate) struct Applier {
     asked: JoinSet<Asked>,
     doubts: Doubts,
     compared: JoinSet<(RegionId, Result<u64, CompareFault>)>,
+    tracer: Tracer,
 }
 
 /// A repair request that is over.
@@ -77,7 +79,7 @@ impl Applier {
     pub(crate) async fn new(
         store: Pool,
         client: Client,
-        (live, changes): (Arc<Live>, Changes),
+        (live, changes, tracer): (Arc<Live>, Changes, Tracer),
         registry: watch::Receiver<Active>,
     ) -> Result<Self, StoreFault> {
         let cursors = store.run(|conn| regions::cursors(conn)).await?;
@@ -96,6 +98,7 @@ impl Applier {
             asked: JoinSet::new(),
             doubts: Doubts::default(),
             compared: JoinSet::new(),
+            tracer,
         })
     }
 
@@ -120,7 +123,22 @@ impl Applier {
     }
 
     async fn take(&mut self, pulled: Pulled) -> Result<(), StoreFault> {
+        let begun = pulled.traces.iter().map(|(_, trace)| self.tracer.child(Some(trace)));
+        let begun: Vec<_> = begun.collect();
         self.apply(pulled.batch).await?;
+        for ((origin, trace), begun) in pulled.traces.iter().zip(begun) {
+            let (region, seq) = (&origin.region, origin.seq);
+            tracing::debug!(%region, seq, trace_id = trace.split('-').nth(1), "applied");
+            if let Some(begun) = begun {
+                let attributes = vec![
+                    ("messaging.system", "nats".to_owned()),
+                    ("messaging.operation.type", "process".to_owned()),
+                    ("messaging.message.id", seq.to_string()),
+                    ("tomato.region", region.to_string()),
+                ];
+                self.tracer.end(begun, ("hub.apply", Side::Consumer), attributes, false);
+            }
+        }
         // Lost acknowledgements only mean that the messages come again, and are skipped.
         if let Err(fault) = pulled.last.ack().await {
             tracing::debug!(%fault, "acknowledgement not sent");

@@ -13,7 +13,9 @@ use async_nats::{Client, HeaderMap};
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{Notify, mpsc};
 use tomato_shared::runtime::shutdown::StopSignal;
-use tomato_shared::subject::{self, HEADER_FOLLOWS, HEADER_STREAM_SOURCE, HUB_CONSUMER, HUB_STREAM, Origin};
+use tomato_shared::subject::{
+    self, HEADER_FOLLOWS, HEADER_STREAM_SOURCE, HEADER_TRACE, HUB_CONSUMER, HUB_STREAM, Origin,
+};
 
 use super::apply::{Arrival, Batch};
 use crate::store::events::{self, Position};
@@ -34,6 +36,8 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Pulled {
     pub(crate) batch: Batch,
+    /// W3C trace contexts of events that bear one.
+    pub(crate) traces: Vec<(Origin, String)>,
     pub(crate) last: jetstream::Message,
 }
 
@@ -192,24 +196,29 @@ fn start_sequence(stored: Option<Position>, stream_id: i64, last_seq: u64, passe
 /// A batch of at least one message; `None` if there is none.
 fn pulled(messages: Vec<jetstream::Message>, stream_id: i64) -> Option<Pulled> {
     let mut batch = Batch::default();
+    let mut traces = Vec::new();
     let mut last = None;
     for message in messages {
         let Ok(info) = message.info() else { continue };
         let stream_seq = info.stream_sequence;
         match message.headers.as_ref().and_then(origin) {
-            Some(origin) => batch.arrivals.push(Arrival {
-                origin,
-                stream_seq: Some(stream_seq),
-                follows: message.headers.as_ref().and_then(follows),
-                payload: message.payload.clone(),
-            }),
+            Some(origin) => {
+                let trace = message.headers.as_ref().and_then(|headers| headers.get(HEADER_TRACE));
+                traces.extend(trace.map(|trace| (origin.clone(), trace.to_string())));
+                batch.arrivals.push(Arrival {
+                    origin,
+                    stream_seq: Some(stream_seq),
+                    follows: message.headers.as_ref().and_then(follows),
+                    payload: message.payload.clone(),
+                });
+            }
             // Only the server writes into a stream without subjects, and it always says from where.
             None => tracing::warn!(stream_seq, subject = %message.subject, "message without a source is left out"),
         }
         batch.position = Some(Position { stream_id, stream_seq });
         last = Some(message);
     }
-    last.map(|last| Pulled { batch, last })
+    last.map(|last| Pulled { batch, traces, last })
 }
 
 fn follows(headers: &HeaderMap) -> Option<String> {

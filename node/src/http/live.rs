@@ -51,6 +51,8 @@ pub async fn open(mut call: Call) -> Result<Response, Problem> {
     let upgrade = upgrade
         .protocols(PROTOCOLS.map(|(name, _)| name))
         .max_message_size(FRAME_MAX)
+        // What clients send is small; by default each socket would hold 128 KiB for it.
+        .read_buffer_size(FRAME_MAX)
         .max_frame_size(FRAME_MAX);
     let selected = upgrade.selected_protocol().and_then(|name| name.to_str().ok());
     let encoding = PROTOCOLS.iter().find(|(name, _)| selected == Some(*name));

@@ -22,6 +22,11 @@ const ANSWER_MAX: usize = 4 * 1024 * 1024;
 const REPEATS_MAX: f64 = 200.0;
 const REPEATS_PER_S: f64 = 50.0;
 
+tokio::task_local! {
+    /// W3C trace context of the task for which calls are made, which may be several.
+    pub static TRACE: Option<String>;
+}
+
 /// What is sent with a call.
 #[derive(Debug)]
 pub enum Payload {
@@ -196,6 +201,9 @@ impl Wire {
         }
         if let Some((name, value)) = key {
             request = request.header(name, value);
+        }
+        if let Ok(Some(trace)) = TRACE.try_with(Clone::clone) {
+            request = request.header("traceparent", trace);
         }
         request = match payload {
             Payload::None => request,

@@ -197,6 +197,10 @@ impl Worker {
 
     /// How many calls may begin now: none while the receiver is left alone, then one to see whether it is there.
     fn room(&self) -> usize {
+        // An old copy of the region's file has forgotten what was delivered.
+        if self.push.head.borrow().fence.is_some() {
+            return 0;
+        }
         let free = CALLS_MAX.saturating_sub(self.calls.len());
         match self.breaker.open_until {
             Some(until) if Instant::now() < until => 0,

@@ -316,10 +316,13 @@ fn contradicts(head: Head, told: Watermark) -> bool {
 /// Nothing was done, and whoever asked can know it.
 fn refuse(entries: Vec<Entry>) {
     for entry in entries {
-        if let Entry::Command(submission) = entry {
-            // Whoever asked may have gone.
-            drop(submission.reply.send(Err(Failure::Fenced)));
-        }
+        let reply = match entry {
+            Entry::Command(submission) => submission.reply,
+            Entry::Errand(chore) => chore.reply,
+            Entry::Watermark(_) | Entry::Fence(_) | Entry::DriverAppeared => continue,
+        };
+        // Whoever asked may have gone.
+        drop(reply.send(Err(Failure::Fenced)));
     }
 }
 

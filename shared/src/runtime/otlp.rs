@@ -142,13 +142,14 @@ pub struct Tracer(Option<Arc<Inner>>);
 struct Inner {
     queue: mpsc::Sender<Span>,
     share: f64,
-    dropped: AtomicU64,
+    dropped: Arc<AtomicU64>,
 }
 
 /// Sends what the tracer takes.
 #[derive(Debug)]
 pub struct Exporter {
     queue: mpsc::Receiver<Span>,
+    dropped: Arc<AtomicU64>,
     url: String,
     resource: Value,
     /// The same moment by both clocks.
@@ -163,14 +164,16 @@ impl Tracer {
             return None;
         }
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
+        let dropped = Arc::new(AtomicU64::new(0));
         let inner = Inner {
             queue: sender,
             share: config.share,
-            dropped: AtomicU64::new(0),
+            dropped: dropped.clone(),
         };
         let attributes: Vec<_> = resource.iter().map(|(key, text)| attribute(key, text)).collect();
         let exporter = Exporter {
             queue,
+            dropped,
             url: format!("{}/v1/traces", config.endpoint.trim_end_matches('/')),
             resource: json!({"attributes": attributes}),
             anchor: (Instant::now(), u128::try_from(wall_ms).unwrap_or_default() * 1_000_000),
@@ -228,7 +231,7 @@ impl Tracer {
         self.0.is_some()
     }
 
-    /// Spans that found no room.
+    /// Spans that found no room, or no collector.
     pub fn dropped(&self) -> u64 {
         let inner = self.0.as_ref();
         inner.map_or(0, |inner| inner.dropped.load(Ordering::Relaxed))
@@ -278,6 +281,9 @@ impl Exporter {
                     tracing::warn!(%error, "the collector takes no traces; they are dropped until it does");
                 }
                 well = sent.is_ok();
+                if !well {
+                    self.dropped.fetch_add(spans.len() as u64, Ordering::Relaxed);
+                }
                 spans.clear();
             }
             if stopped {
