@@ -1,5 +1,6 @@
 //! Puts the parts together, in the order in which they need each other, and takes them apart again.
 
+mod doors;
 mod fault;
 
 use std::net::SocketAddr;
@@ -18,7 +19,6 @@ use tomato_shared::runtime::shutdown::{Exit, Supervisor};
 use tomato_shared::subject;
 use tomato_shared::time::{DurationMs, UnixMs};
 
-use crate::admin;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dispatch::board::Board;
@@ -30,7 +30,7 @@ use crate::fleet::Fleet;
 use crate::http::{self, App};
 use crate::metrics::Metrics;
 use crate::payments::Provider;
-use crate::push::{Bells, Desk, Push, Ways};
+use crate::push::{Desk, Push};
 use crate::region::borders;
 use crate::region::directory::{Locator, Mirror};
 use crate::region::link::Link;
@@ -38,7 +38,6 @@ use crate::region::parcels::Counter;
 use crate::region::peers::Peers;
 use crate::relay::Relay;
 use crate::steps;
-use crate::store::pool::Pool;
 use crate::store::{self, load, meta};
 use crate::tasks::{self, Tasks};
 use crate::writer::{self, Outlets, Start, Writer, WriterStopped};
@@ -194,16 +193,8 @@ impl Node {
             stop: supervisor.stop_signal(),
         })?;
         let app = Arc::new(app);
-        if let Some(listener) = admin_listener {
-            let serving = admin::serve(listener, app.clone(), supervisor.stop_signal());
-            supervisor.spawn("admin", serving);
-        }
-        supervisor.spawn("rates", app.clone().sweep(supervisor.stop_signal()));
         borders::open(&mut supervisor, &app, peers, &config.borders);
-        let mut stop = supervisor.stop_signal();
-        let stopped = async move { stop.stopped().await };
-        let serving = serve::serve(listener, http::router(app), config.http.limits, stopped);
-        supervisor.spawn("http", async { serving.await.map(|_| ()) });
+        doors::open(&mut supervisor, app, (listener, admin_listener), config.http.limits);
         tracing::info!(region = %core.region, %addr, "serving");
         Ok(Self {
             addr,
@@ -320,24 +311,12 @@ impl Core {
         config: &Config,
         head: &watch::Receiver<writer::Head>,
     ) -> Result<Desk, StartError> {
-        let ways = Ways::new(config)?;
-        let desk = Desk {
-            bells: Arc::new(Bells::default()),
-            guard: ways.guard.clone(),
-            webhooks: config.push.webhooks.clone(),
-        };
-        let push = Push {
-            writer: self.writer.clone(),
-            reads: Pool::open(&self.path, 1)?,
-            clock: self.clock,
-            region: self.region.clone(),
-            head: head.clone(),
-            ways: Arc::new(ways),
-            config: Arc::new(config.push.clone()),
-            bells: desk.bells.clone(),
-            metrics: self.metrics.clone(),
-            tracer: self.tracer.clone(),
-        };
+        let (push, desk) = Push::new(
+            config,
+            (self.writer.clone(), head.clone(), &self.path),
+            (self.region.clone(), self.clock),
+            (self.metrics.clone(), self.tracer.clone()),
+        )?;
         supervisor.spawn("notifications", push.run(supervisor.stop_signal()));
         Ok(desk)
     }

@@ -18,6 +18,7 @@
 //! | [`hub_page`] | the hub in a browser: its numbers, its looks, no foreign request |
 //! | [`restore`] | an old copy of a region's file: fenced, and on under a new incarnation |
 //! | [`push`] | devices and partners are told, whatever their services do, across a kill |
+//! | [`sockets`] | live clients end with what the server has through kills, and are not harmed by those who do not read |
 //! | [`telemetry`] | one trace from the request to the stream, and nobody's address in the log |
 //! | [`borders`] | two regions side by side: requests that go to the wrong one, drivers who cross |
 //! | [`bad_input`] | what is wrong is refused with the right problem, and changes nothing |
@@ -36,9 +37,10 @@ mod money_provider;
 mod moves;
 mod once;
 mod order;
-mod restore;
 mod push;
+mod restore;
 mod smoke;
+mod sockets;
 mod telemetry;
 
 use tomato_tests::town::Town;

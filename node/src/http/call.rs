@@ -253,15 +253,9 @@ async fn handle(
     let trace = trace::of(&parts.headers);
     let span = app.tracer.root(trace.as_deref()).filter(|_| !route.is_probe());
     let trace = span.map(|span| span.context.to_string()).or(trace);
-    let trace = trace.or_else(|| (!route.is_probe()).then(trace::fresh));
     let tracer = app.tracer.clone();
-    stamp.trace.clone_from(&trace);
-    // Every line that is logged on the way says whose it is.
-    let lines = tracing::info_span!(
-        "request",
-        trace_id = trace::id_of(trace.as_deref()),
-        request_id = stamp.request_id
-    );
+    let trace = stamp.belongs_to(trace.or_else(|| (!route.is_probe()).then(trace::fresh)));
+    let lines = stamp.lines();
     let call = Call {
         app,
         route,
@@ -362,6 +356,18 @@ impl Stamp {
             origin: origin::allowed(request.headers(), &app.http).cloned(),
             standing: None,
         }
+    }
+
+    /// Notes the trace of which the request is a part.
+    fn belongs_to(&mut self, trace: Option<String>) -> Option<String> {
+        self.trace.clone_from(&trace);
+        trace
+    }
+
+    /// Every line that is logged within says whose it is.
+    fn lines(&self) -> tracing::Span {
+        let trace_id = trace::id_of(self.trace.as_deref());
+        tracing::info_span!("request", trace_id, request_id = self.request_id)
     }
 
     fn finish(self, result: Result<Response, Problem>, public: bool) -> Response {

@@ -309,7 +309,14 @@ impl Shapes {
             content.insert("application/problem+json".into(), json!({"schema": problem}));
         }
         let names: &[&str] = match success.status {
-            200 => &["X-Request-ID", "X-Trace-ID", "RateLimit-Policy", "RateLimit", "ETag", "Tomato-Region"],
+            200 => &[
+                "X-Request-ID",
+                "X-Trace-ID",
+                "RateLimit-Policy",
+                "RateLimit",
+                "ETag",
+                "Tomato-Region",
+            ],
             201 => &[
                 "X-Request-ID",
                 "X-Trace-ID",

@@ -34,8 +34,8 @@ use super::orders::{Cancellation, EventView, List, PlaceInput};
 use super::positions::{FixesInput, LocationInput, Updated};
 use super::promotions::PromotionInput;
 use super::query::{
-    ACCESS_TOKEN, AFTER_SEQ, AFTER_VERSION, CELL, CURSOR, DELIVERY_STATE, FROM, IF_MATCH, LIMIT, NEAR_LAT, NEAR_LNG, OPEN,
-    STATE, TO, VERBOSE, WORDS,
+    ACCESS_TOKEN, AFTER_SEQ, AFTER_VERSION, CELL, CURSOR, DELIVERY_STATE, FROM, IF_MATCH, LIMIT, NEAR_LAT, NEAR_LNG,
+    OPEN, STATE, TO, VERBOSE, WORDS,
 };
 use super::quotes::QuoteInput;
 use super::restaurants::Nearby;

@@ -31,7 +31,7 @@ pub mod ways;
 pub mod webhook;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -67,6 +67,9 @@ pub enum SetupError {
     /// Words.
     #[error(transparent)]
     Texts(#[from] TextsError),
+    /// The region's file.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The HTTP client.
     #[error("the client of a push service cannot be made: {0}")]
     Client(#[from] reqwest::Error),
@@ -201,6 +204,37 @@ pub struct Push {
 }
 
 impl Push {
+    /// Reads keys and words, and opens a reader of the region's file.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub fn new(
+        config: &Config,
+        (writer, head, path): (Writer, watch::Receiver<Head>, &Path),
+        (region, clock): (RegionId, Clock),
+        (metrics, tracer): (Arc<Metrics>, Tracer),
+    ) -> Result<(Self, Desk), SetupError> {
+        let ways = Ways::new(config)?;
+        let desk = Desk {
+            bells: Arc::default(),
+            guard: ways.guard.clone(),
+            webhooks: config.push.webhooks.clone(),
+        };
+        let push = Self {
+            writer,
+            reads: Pool::open(path, 1)?,
+            clock,
+            region,
+            head,
+            ways: Arc::new(ways),
+            config: Arc::new(config.push.clone()),
+            bells: desk.bells.clone(),
+            metrics,
+            tracer,
+        };
+        Ok((push, desk))
+    }
+
     /// Runs until told to stop. What is on its way by then is waited for.
     ///
     /// # Errors

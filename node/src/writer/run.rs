@@ -125,7 +125,7 @@ impl Loop {
                     (told, contradicts(self.head, *told))
                 }
                 Entry::Fence(seen) => (seen, true),
-                Entry::Command(_) | Entry::DriverAppeared | Entry::Snapshot(_) => continue,
+                Entry::Command(_) | Entry::Errand(_) | Entry::DriverAppeared | Entry::Snapshot(_) => continue,
             };
             if proven || (fence.is_some() && told.incarnation >= self.head.incarnation) {
                 let known = fence.unwrap_or(*told);
@@ -319,7 +319,7 @@ fn refuse(entries: Vec<Entry>) {
         let reply = match entry {
             Entry::Command(submission) => submission.reply,
             Entry::Errand(chore) => chore.reply,
-            Entry::Watermark(_) | Entry::Fence(_) | Entry::DriverAppeared => continue,
+            Entry::Watermark(_) | Entry::Fence(_) | Entry::DriverAppeared | Entry::Snapshot(_) => continue,
         };
         // Whoever asked may have gone.
         drop(reply.send(Err(Failure::Fenced)));

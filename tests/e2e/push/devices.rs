@@ -54,17 +54,7 @@ async fn devices_are_told_whatever_fails_and_across_a_kill() {
     town.post.always(&apple("b"), gone(i64::MAX));
     town.post.always(&apple("c"), gone(1));
     let placed = town.places("one").await;
-    // The tablet has no trouble, and is not kept waiting by those that have.
-    let new_order = town.got("tablet", 1).await.remove(0).json()["message"].take();
-    assert_eq!(
-        (&new_order["data"]["type"], &new_order["data"]["order_id"]),
-        (&json!("NEW_ORDER"), &placed["id"])
-    );
-    assert_eq!(
-        (&new_order["android"]["priority"], &new_order["android"]["collapse_key"]),
-        (&json!("HIGH"), &placed["id"])
-    );
-    assert_eq!(new_order["notification"]["title"], "New order");
+    tablet_is_told_at_once(&town, &placed).await;
     town.got("android", 2).await;
     town.got(&apple("a"), 2).await;
     town.killed().await;
@@ -94,15 +84,7 @@ async fn devices_are_told_whatever_fails_and_across_a_kill() {
         2,
         "an access token is kept; the second is of the second start"
     );
-    // Those that are there no more are forgotten; one that was registered since Apple last saw it go is not.
-    let forgotten = async || {
-        let names = names(&customer).await;
-        (!names.contains(&"old-android".into()) && !names.contains(&"old-iphone".into())).then_some(names)
-    };
-    let left = poll_until("dead tokens are forgotten", PATIENCE, forgotten)
-        .await
-        .unwrap();
-    assert!(left.contains(&"new-iphone".into()) && left.len() == 3, "{left:?}");
+    the_dead_are_forgotten(&customer).await;
 
     // What was told is not told again, and the next order finds everybody well.
     town.places("two").await;
@@ -126,6 +108,32 @@ async fn devices_are_told_whatever_fails_and_across_a_kill() {
     );
     assert_eq!(town.post.got("tablet").len(), 2);
     town.stack.stop().await.unwrap();
+}
+
+async fn tablet_is_told_at_once(town: &Town, placed: &Value) {
+    // The tablet has no trouble, and is not kept waiting by those that have.
+    let new_order = town.got("tablet", 1).await.remove(0).json()["message"].take();
+    assert_eq!(
+        (&new_order["data"]["type"], &new_order["data"]["order_id"]),
+        (&json!("NEW_ORDER"), &placed["id"])
+    );
+    assert_eq!(
+        (&new_order["android"]["priority"], &new_order["android"]["collapse_key"]),
+        (&json!("HIGH"), &placed["id"])
+    );
+    assert_eq!(new_order["notification"]["title"], "New order");
+}
+
+async fn the_dead_are_forgotten(customer: &Api) {
+    // Those that are there no more are forgotten; one that was registered since Apple last saw it go is not.
+    let forgotten = async || {
+        let names = names(customer).await;
+        (!names.contains(&"old-android".into()) && !names.contains(&"old-iphone".into())).then_some(names)
+    };
+    let left = poll_until("dead tokens are forgotten", PATIENCE, forgotten)
+        .await
+        .unwrap();
+    assert!(left.contains(&"new-iphone".into()) && left.len() == 3, "{left:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -43,6 +43,8 @@ use crate::feed::Feed;
 use crate::fleet::Fleet;
 use crate::payments::Provider;
 use crate::payments::simulated::Simulated;
+use crate::push::Desk;
+use crate::push::guard::Guard;
 use crate::region::directory::Locator;
 use crate::region::peers::Peers;
 use crate::store::{self, Store, load, reads};
@@ -155,12 +157,8 @@ impl Rig {
         let fleet = Arc::new(Fleet::new(DurationMs::from_mins(2)));
         let feed = Arc::new(Feed::new(0, reads::totals(&file.connection).unwrap()));
         let (catalogue, catalogue_in) = watch::channel(Arc::default());
-        let (head, head_in) = watch::channel(Head {
-            incarnation: 1,
-            ..Head::default()
-        });
-        let (tasks, tasks_in) = mpsc::channel(100);
-        let metrics = crate::metrics::tests::none();
+        let (head, head_in) = watch::channel(new_head());
+        let ((tasks, tasks_in), metrics) = (mpsc::channel(100), crate::metrics::tests::none());
         let outlets = Outlets {
             feed: feed.clone(),
             fleet: fleet.clone(),
@@ -179,6 +177,7 @@ impl Rig {
         let locator = Locator::new(policy.clone(), &public_url, catalogue_in.clone());
         let peers = peers(&locator);
         let app = App::new(Parts {
+            push: desk(&config),
             writer: writer.clone(),
             catalogue: catalogue_in,
             head: head_in,
@@ -194,14 +193,6 @@ impl Rig {
             http: config.http,
             public_url,
             locator,
-            push: crate::push::Desk {
-                bells: Arc::default(),
-                guard: crate::push::guard::Guard {
-                    open: true,
-                    allowed: Arc::default(),
-                },
-                webhooks: config.push.webhooks,
-            },
             broker: None,
             peers,
             metrics,
@@ -365,6 +356,26 @@ impl Rig {
             }
         }
         dump
+    }
+}
+
+/// Of a new file.
+fn new_head() -> Head {
+    Head {
+        incarnation: 1,
+        ..Head::default()
+    }
+}
+
+/// Notifications that are written down, and sent by nobody.
+fn desk(config: &Config) -> Desk {
+    Desk {
+        bells: Arc::default(),
+        guard: Guard {
+            open: true,
+            allowed: Arc::default(),
+        },
+        webhooks: config.push.webhooks.clone(),
     }
 }
 
