@@ -78,6 +78,7 @@ fn holds(draft: &Draft<'_>, intent: &Intent) -> bool {
     };
     fits && expected
         && row.online
+        && row.borrowed().is_none()
         && row.version == intent.driver_version
         && row.offered.is_empty()
         && carried + ids.len() <= ORDERS_MAX

@@ -14,7 +14,7 @@ use super::model::{Driver, Order};
 pub struct Snapshot {
     /// Accepted orders that are not handed over, by id.
     pub orders: Vec<OrderSeen>,
-    /// Drivers who are signed on, by id.
+    /// Drivers who are signed on, by id; without those who are borrowed for one order.
     pub drivers: Vec<DriverSeen>,
 }
 
@@ -71,7 +71,7 @@ impl Snapshot {
     pub fn of(city: &City) -> Self {
         Self {
             orders: city.orders().filter_map(order).collect(),
-            drivers: city.drivers().filter(|row| row.online).map(driver).collect(),
+            drivers: city.drivers().filter(|row| is_planned(row)).map(driver).collect(),
         }
     }
 
@@ -80,6 +80,11 @@ impl Snapshot {
         let at = self.orders.binary_search_by_key(&id, |order| order.id).ok()?;
         self.orders.get(at)
     }
+}
+
+/// Who is borrowed is here for one order, and knows it.
+fn is_planned(row: &Driver) -> bool {
+    row.online && row.borrowed().is_none()
 }
 
 fn order(order: &Order) -> Option<OrderSeen> {

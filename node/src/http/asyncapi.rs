@@ -29,7 +29,9 @@ const ABOUT: &str = "What a region tells without being asked. On NATS everything
     here, where ids are 16 bytes, times are milliseconds since 1970 and cells are integers; events come from the \
     region's stream, in order and exactly once by their sequence, and readers skip names they do not know. On the \
     WebSocket it is JSON, or MessagePack of the same texts with the subprotocol `msgpack`; `?after=` a message's seq \
-    resumes there.";
+    resumes there. A socket tells of its own region: a driver or restaurant of another one, and whoever asks for `?order=` that \
+    another one has, gets 421 with its `region_url` to connect to; pages, which cannot read that, ask the same path without an \
+    upgrade. Through any node `GET /v1/events` with `Tomato-Region` tells the same to those who ask.";
 
 static TEXT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(text()));
 

@@ -6,6 +6,8 @@
 //! and another one has. A request is handed over once, whole, with its token and its key: the owner checks both, so that
 //! a repetition through another node is still a repetition.
 
+mod about;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +15,14 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use serde::Deserialize;
-use tomato_shared::cell::{LatLng, RegionId};
-use tomato_shared::id::{DeliveryId, DriverId, OrderId, RestaurantId};
+use tomato_shared::cell::RegionId;
+use tomato_shared::id::{DriverId, RestaurantId};
 use tomato_shared::rejection::Rejection;
 use tomato_shared::runtime::jwt::Role;
 use tomato_shared::runtime::problem::Problem;
 use tomato_shared::subject::PeerVerb;
+
+use about::{place, thing};
 
 use super::call::Call;
 use super::table::{Access, Route};
@@ -69,7 +72,8 @@ pub async fn run(call: Call) -> Result<Response, Problem> {
             None => handler(call).await,
         };
     };
-    if !may_go(&call) {
+    let socket = is_socket(&call);
+    if !may_go(&call) && !socket {
         return match named {
             Some(region) => Err(error::misdirected(region.as_str(), peers.url(&region))),
             None => handler(call).await,
@@ -79,6 +83,12 @@ pub async fn run(call: Call) -> Result<Response, Problem> {
         return Err(error::region_unknown(region.as_str()));
     }
     let parcel = Parcel::of(&call, peers);
+    if socket {
+        return match parcel.socket_of(&call, named).await? {
+            Some(region) => Err(error::misdirected(region.as_str(), parcel.peers.url(&region))),
+            None => handler(call).await,
+        };
+    }
     match parcel.whose(&call, named).await? {
         Whose::Ours => parcel.follow(handler(call).await).await,
         Whose::Theirs(region, thing) => match parcel.send(&region, thing).await? {
@@ -114,7 +124,8 @@ async fn gone_on(call: &Call) -> Result<Option<RegionId>, Problem> {
 
 /// The driver whose own affairs a request is about.
 fn of_driver(call: &Call) -> Option<DriverId> {
-    let own = call.route.path.starts_with("/v1/drivers/") || call.route.path.starts_with("/v1/offers/");
+    let about = ["/v1/drivers/", "/v1/offers/", "/v1/events", "/v1/live"];
+    let own = about.iter().any(|start| call.route.path.starts_with(start));
     let By::Driver(id) = call.caller.as_ref()?.by else {
         return None;
     };
@@ -145,12 +156,17 @@ fn may_go(call: &Call) -> bool {
     !operator && travels(call.route)
 }
 
+/// A socket stays with the region whose messages it tells; apps are told which that is.
+fn is_socket(call: &Call) -> bool {
+    let apps = call.caller.as_ref().is_some_and(|caller| caller.role != Role::Operator);
+    apps && matches!(call.route.access, Access::Socket(_))
+}
+
 /// Whether requests of a route may be answered by another region.
 pub fn travels(route: &Route) -> bool {
     let of_apps = match route.access {
         Access::Public => route.path == "/v1/region" || route.name.starts_with("restaurants::") && !is_locate(route),
         Access::Roles(roles) => roles.iter().any(|role| *role != Role::Operator),
-        // A socket stays where it is; what it tells comes from everywhere.
         Access::Socket(_) => false,
     };
     let methods = [super::table::Method::Get, super::table::Method::Post];
@@ -239,6 +255,16 @@ impl Parcel {
             return Ok(if done { Whose::Ours } else { Whose::Theirs(owner, None) });
         }
         Ok(thing(call).map_or(Whose::Ours, Whose::Perhaps))
+    }
+
+    /// The region to which a socket has to be opened, where that is another one.
+    async fn socket_of(&self, call: &Call, named: Option<RegionId>) -> Result<Option<RegionId>, Problem> {
+        match self.whose(call, named).await? {
+            Whose::Ours => Ok(None),
+            Whose::Theirs(region, _) => Ok(Some(region)),
+            Whose::Perhaps(thing) if self.has(thing).await? => Ok(None),
+            Whose::Perhaps(thing) => self.find(thing).await?.map(Some).ok_or_else(error::not_found),
+        }
     }
 
     /// Whoever has the driver answers for them.
@@ -384,41 +410,4 @@ impl Parcel {
             self.peers.memory.put(Thing::Order(id), at.clone());
         }
     }
-}
-
-/// The place that a request is about, where it decides whose the request is.
-fn place(call: &Call) -> Option<LatLng> {
-    #[derive(Deserialize)]
-    struct About {
-        #[serde(default)]
-        restaurant_id: Option<RestaurantId>,
-        deliver_to: To,
-    }
-    #[derive(Deserialize)]
-    struct To {
-        place: LatLng,
-    }
-    match call.route.name {
-        "orders::place" | "quotes::make" => {
-            // What cannot be read is refused by the handler, which says what is wrong with it.
-            let about: About = serde_json::from_slice(&call.body).ok()?;
-            let chosen = about.restaurant_id;
-            // Also of one that has gone: what was answered about it here is found, and the rest is followed.
-            let ours = chosen.is_some_and(|id| call.app.catalogue().restaurants.contains_key(&id));
-            (!ours).then_some(about.deliver_to.place)
-        }
-        "restaurants::list" => call.query().ok()?.place_if_given().ok()?,
-        _ => None,
-    }
-}
-
-/// What the path names.
-fn thing(call: &Call) -> Option<Thing> {
-    let order = call.id("ord").ok().map(Thing::Order);
-    let delivery = || {
-        let id: DeliveryId = call.id("del").ok()?;
-        Some(Thing::Order(OrderId::from_bytes(*id.bytes())))
-    };
-    let restaurant = || call.id("rst").ok().map(Thing::Restaurant);
-    order.or_else(delivery).or_else(restaurant)
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use axum::extract::{FromRequestParts as _, WebSocketUpgrade};
 use axum::response::Response;
 use http::StatusCode;
+use tomato_shared::id::OrderId;
 use tomato_shared::runtime::problem::Problem;
 
 use super::call::Call;
@@ -39,6 +40,7 @@ pub async fn open(mut call: Call) -> Result<Response, Problem> {
     origin::check_socket(&call.parts.headers, &call.app.http, &call.app.public_url)?;
     let query = call.query()?;
     let after = query.get("after", "the seq of a message")?;
+    query.get::<OrderId>("order", "an order as in ord_...")?;
     let caller = call.caller()?.clone();
     let upgrade = WebSocketUpgrade::from_request_parts(&mut call.parts, &()).await;
     let upgrade = upgrade.map_err(|_| upgrade_required())?;

@@ -70,6 +70,8 @@ params! {
     AFTER_VERSION "after" optional {"type": "integer", "minimum": 0, "maximum": u32::MAX, "default": 0};
     /// `seq` of the newest message that the client has.
     AFTER_SEQ "after" optional {"type": "integer", "minimum": 0};
+    /// The order that is to be followed: where another region has it, the answer is 421 and names that region.
+    ORDER "order" optional {"type": "string"};
     /// The token, for browsers, which cannot set a header on a WebSocket.
     ACCESS_TOKEN "access_token" optional {"type": "string"};
     /// Lists what was looked at.

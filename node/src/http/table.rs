@@ -35,7 +35,7 @@ use super::positions::{FixesInput, LocationInput, Updated};
 use super::promotions::PromotionInput;
 use super::query::{
     ACCESS_TOKEN, AFTER_SEQ, AFTER_VERSION, CELL, CURSOR, DELIVERY_STATE, FROM, IF_MATCH, LIMIT, NEAR_LAT, NEAR_LNG,
-    OPEN, STATE, TO, VERBOSE, WORDS,
+    OPEN, ORDER, STATE, TO, VERBOSE, WORDS,
 };
 use super::quotes::QuoteInput;
 use super::restaurants::Nearby;
@@ -293,5 +293,5 @@ pub static ROUTES: &[Route] = &[
     route!(Get "/v1/events" P3 Access::Roles(EVERYBODY), events::list,
         "What happened to the caller's orders, as the live socket tells it": [AFTER_SEQ, LIMIT] => 200 NewsPage),
     route!(Get "/v1/live" P1 Access::Socket(EVERYBODY), live::open,
-        "Messages as they happen, by WebSocket": [AFTER_SEQ, ACCESS_TOKEN] => 101 ()),
+        "Messages as they happen here, by WebSocket": [AFTER_SEQ, ORDER, ACCESS_TOKEN] => 101 ()),
 ];

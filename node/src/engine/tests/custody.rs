@@ -12,9 +12,10 @@ use tomato_shared::time::DurationMs;
 
 use super::walk::rng::Rng;
 use super::world::{OPERATOR, World, complete, driver, opening, policy, put, put_restaurant, sign};
-use crate::engine::command::{Command, DriverCommand, OrderCommand};
+use crate::engine::command::{Command, DriverCommand, Intent, OrderCommand, Round};
 use crate::engine::custody::{Arrival, Step};
 use crate::engine::model::{By, Standing};
+use crate::engine::snapshot::Snapshot;
 
 const NAMES: [&str; 3] = ["blr", "hyd", "maa"];
 
@@ -150,6 +151,36 @@ fn a_borrowed_driver_delivers_is_paid_there_and_goes_home() {
         "owed where it was earned"
     );
     is_home(&mut worlds, true);
+}
+
+#[test]
+fn a_plan_gives_a_borrowed_driver_no_other_order() {
+    let (mut worlds, order) = borrowed();
+    let there = &mut worlds[1];
+    let other = there.ready();
+    for step in [Some(Command::AcceptOffer(there.offer(order))), None] {
+        if let Some(step) = step {
+            there.ok(By::Driver(driver(1)), step);
+        }
+        assert!(Snapshot::of(&there.city).drivers.iter().all(|row| row.id != driver(1)));
+        let driver_version = there.city.driver(driver(1)).unwrap().version;
+        for changed in [false, true] {
+            let ids = if changed { vec![order, other] } else { vec![other] };
+            let intent = Intent {
+                driver_id: driver(1),
+                driver_version,
+                order_ids: ids,
+                changed,
+                distance_m: 5,
+            };
+            let round = Round {
+                intents: vec![intent],
+                left: Vec::new(),
+            };
+            there.check(By::System, Command::Round(round), Ok(&[]));
+        }
+        assert_eq!(there.order(other).delivery.state, DeliveryState::Searching);
+    }
 }
 
 #[test]

@@ -2,41 +2,39 @@
 
 use std::collections::BTreeMap;
 
-use tomato_shared::cell::{CellSet, REGION_RESOLUTION, RegionId};
+use tomato_shared::cell::{CellSet, RegionId};
 use tomato_shared::directory::{Map, Share};
 
 use super::*;
-use crate::config::BordersConfig;
 use crate::engine::command::Command;
 use crate::engine::model::By;
-use crate::region::borders::Borders;
 use crate::region::peers::door::Door;
 use crate::relay::tests::{Nats, nats};
 use crate::writer::Context;
 
 /// Next to Bengaluru, and not of it.
-fn far() -> LatLng {
+pub(super) fn far() -> LatLng {
     centre().offset_m(60_000.0, 0.0)
 }
 
-fn region(name: &str) -> RegionId {
+pub(super) fn region(name: &str) -> RegionId {
     name.parse().unwrap()
 }
 
 /// `blr`, which has a restaurant and a driver; `hyd`, which has nothing; and the broker that both talk by.
-struct Pair {
-    blr: Rig,
-    hyd: Rig,
+pub(super) struct Pair {
+    pub(super) blr: Rig,
+    pub(super) hyd: Rig,
     nats: Nats,
 }
 
 impl Pair {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::with(|map, _| map).await
     }
 
     /// With a map as a region sees it, right or wrong.
-    async fn with(seen: impl Fn(Map, &RegionId) -> Map) -> Self {
+    pub(super) async fn with(seen: impl Fn(Map, &RegionId) -> Map) -> Self {
         let nats = nats().await;
         let share = |name: &str, place| Share {
             public_url: format!("https://{name}.test"),
@@ -118,7 +116,7 @@ impl Pair {
     }
 }
 
-fn from(reply: &Reply) -> &str {
+pub(super) fn from(reply: &Reply) -> &str {
     reply
         .headers
         .get("tomato-region")
@@ -197,6 +195,53 @@ async fn reads_and_commands_find_the_region_that_has_the_thing() {
         "",
         "nobody has it"
     );
+}
+
+#[tokio::test]
+async fn news_follow_and_a_socket_is_told_where_to_go() {
+    let pair = Pair::new().await;
+    let (customer, driver) = (pair.blr.customer(CUSTOMER), pair.blr.driver(DRIVER));
+    let kitchen = pair.blr.restaurant(RESTAURANT);
+    let order = text(&pair.hyd.place(&customer, "k", &basket()).await.expect(201).json["id"]);
+    let history = format!("/v1/orders/{order}/events");
+    let there = pair.hyd.get(&history, &customer).await.expect(200);
+    assert_eq!(
+        (from(&there), &there.json),
+        ("blr", &pair.blr.get(&history, &customer).await.json)
+    );
+    let news = pair
+        .hyd
+        .send(pair.named("blr", "/v1/events", &customer))
+        .await
+        .expect(200);
+    assert_eq!(news.json, pair.blr.get("/v1/events", &customer).await.json);
+    assert!(news.json["data"].as_array().is_some_and(|data| !data.is_empty()));
+    let follow = format!("/v1/live?order={order}");
+    let elsewhere = [
+        ask("GET", &follow, &customer).body(Body::empty()).unwrap(),
+        ask("GET", "/v1/live", &driver).body(Body::empty()).unwrap(),
+        ask("GET", "/v1/live", &kitchen).body(Body::empty()).unwrap(),
+        pair.named("blr", "/v1/live", &customer),
+    ];
+    for request in elsewhere {
+        let told = pair.hyd.send(request).await.expect(421);
+        assert_eq!(
+            (told.code(), &told.json["region"], &told.json["region_url"]),
+            ("misdirected", &json!("blr"), &json!("https://blr.test"))
+        );
+    }
+    // 426: a socket would be opened.
+    for (rig, path, token) in [
+        (&pair.blr, follow.as_str(), &customer),
+        (&pair.blr, "/v1/live", &driver),
+        (&pair.blr, "/v1/live", &kitchen),
+        (&pair.hyd, "/v1/live", &customer),
+    ] {
+        rig.get(path, token).await.expect(426);
+    }
+    let nothing = format!("/v1/live?order={}", OrderId::from_bytes([99; 16]));
+    pair.hyd.get(&nothing, &customer).await.expect(404);
+    pair.hyd.get("/v1/live?order=x", &customer).await.expect(400);
 }
 
 #[tokio::test]
@@ -289,124 +334,4 @@ async fn a_request_makes_one_hop_even_where_each_takes_the_other_for_the_owner()
         );
     }
     assert_eq!(pair.orders().await, 0);
-}
-
-/// Both regions look after their borders, without patience.
-fn watch_borders(pair: &Pair) {
-    let config = BordersConfig {
-        hand_over_after_ms: 1,
-        loan_after_ms: 1,
-    };
-    for rig in [&pair.blr, &pair.hyd] {
-        let borders = Borders::new(rig.app.clone(), rig.app.peers.clone().unwrap(), &config);
-        tokio::spawn(borders.run(rig.supervisor.stop_signal()));
-    }
-}
-
-/// A second driver of `blr`, signed on and at a place.
-async fn other_driver(pair: &Pair, place: LatLng) -> String {
-    let (operator, driver) = (pair.blr.operator(), pair.blr.driver(OTHER_DRIVER));
-    let me = json!({"name": "Ravi", "phone": "+91 80 2"});
-    pair.blr
-        .put(&format!("/v1/drivers/{OTHER_DRIVER}"), &operator, me)
-        .await
-        .expect(200);
-    pair.blr
-        .put("/v1/drivers/me/status", &driver, json!({"online": true}))
-        .await
-        .expect(200);
-    let fix = json!([{"lat": place.lat(), "lng": place.lng(), "at": pair.blr.clock.now()}]);
-    pair.blr
-        .post("/v1/drivers/me/locations", &driver, fix)
-        .await
-        .expect(204);
-    driver
-}
-
-/// Whose the driver is, as the driver hears it from `blr`.
-async fn has_driver(pair: &Pair, driver: &str, name: &str) -> Option<Value> {
-    let me = pair.blr.get("/v1/drivers/me", driver).await;
-    let here = me.status == 200 && me.json["driver"]["region"].is_null();
-    (here && from(&me) == name).then_some(me.json)
-}
-
-#[tokio::test]
-async fn a_driver_who_idles_in_another_regions_cells_is_handed_over() {
-    let pair = Pair::new().await;
-    watch_borders(&pair);
-    let driver = other_driver(&pair, far()).await;
-    let me = until("the driver over there", || has_driver(&pair, &driver, "hyd")).await;
-    assert_eq!(
-        (&me["driver"]["name"], &me["driver"]["online"]),
-        (&json!("Ravi"), &json!(true))
-    );
-    until("the giver's own note", || async {
-        let row = pair.blr.get("/v1/drivers", &pair.blr.operator()).await.json;
-        (row["data"][1]["region"] == "hyd" && row["data"][1]["online"] == false).then_some(())
-    })
-    .await;
-    // The app goes on talking to the node that it knows.
-    let off = pair
-        .blr
-        .put("/v1/drivers/me/status", &driver, json!({"online": false}))
-        .await
-        .expect(200);
-    assert_eq!((from(&off), &off.json["online"]), ("hyd", &json!(false)));
-    let operator = pair.blr.operator();
-    let path = format!("/v1/drivers/{OTHER_DRIVER}/status");
-    let refused = pair
-        .blr
-        .put(&path, &operator, json!({"online": true}))
-        .await
-        .expect(409);
-    assert_eq!(refused.code(), "driver_elsewhere");
-}
-
-#[tokio::test]
-async fn a_driver_is_borrowed_for_an_order_that_nobody_takes_and_goes_home() {
-    let beside = far().offset_m(2_300.0, 0.0);
-    let pair = Pair::with(|mut map, _| {
-        let edge = beside.cell(REGION_RESOLUTION);
-        let cells = |map: &Map, name: &str| map.regions[&region(name)].cells.iter().collect::<Vec<_>>();
-        let (mut blr, mut hyd) = (cells(&map, "blr"), cells(&map, "hyd"));
-        hyd.retain(|cell| *cell != edge);
-        blr.push(edge);
-        for (name, cells) in [("blr", blr), ("hyd", hyd)] {
-            map.regions.get_mut(&region(name)).unwrap().cells = CellSet::new(cells);
-        }
-        map
-    })
-    .await;
-    let driver = other_driver(&pair, beside).await;
-    let (customer, kitchen) = (pair.blr.customer(CUSTOMER), pair.blr.restaurant(OTHER_RESTAURANT));
-    let mut menu = restaurant();
-    menu["place"] = json!(far());
-    let path = format!("/v1/restaurants/{OTHER_RESTAURANT}");
-    pair.hyd.put(&path, &pair.blr.operator(), menu).await.expect(200);
-    let mut body = basket();
-    body["restaurant_id"] = json!(OTHER_RESTAURANT);
-    body["deliver_to"]["place"] = json!(far());
-    let placed = pair.hyd.place(&customer, "k", &body).await.expect(201).json;
-    let act = |verb: &str| format!("{path}/orders/{}/{verb}", text(&placed["id"]));
-    pair.hyd
-        .post(&act("accept"), &kitchen, json!({"ready_in_min": 1}))
-        .await
-        .expect(200);
-    pair.hyd.post(&act("ready"), &kitchen, json!({})).await.expect(200);
-    watch_borders(&pair);
-    let me = until("an offer of the other region", || has_driver(&pair, &driver, "hyd")).await;
-    let offer = text(&me["offers"][0]["delivery"]["offer"]["id"]);
-    let taken = pair
-        .blr
-        .post(&format!("/v1/offers/{offer}/accept"), &driver, json!({}))
-        .await
-        .expect(200);
-    assert_eq!(from(&taken), "hyd");
-    let delivery = text(&taken.json["delivery"]["id"]);
-    let step = |verb: &str| format!("/v1/deliveries/{delivery}/{verb}");
-    pair.blr.post(&step("pickup"), &driver, json!({})).await.expect(200);
-    let proof = json!({"proof": {"kind": "pin", "pin": placed["pin"]}});
-    let done = pair.blr.post(&step("complete"), &driver, proof).await.expect(200);
-    assert_eq!((from(&done), &done.json["state"]), ("hyd", &json!("DELIVERED")));
-    until("the driver back home", || has_driver(&pair, &driver, "")).await;
 }

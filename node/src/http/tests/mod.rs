@@ -3,6 +3,7 @@
 mod access;
 mod admin;
 mod asyncapi;
+mod borders;
 mod data;
 mod elsewhere;
 mod events;

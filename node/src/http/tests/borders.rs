@@ -1,0 +1,152 @@
+//! Drivers between two regions with one broker between them.
+
+use tomato_shared::cell::{CellSet, REGION_RESOLUTION};
+use tomato_shared::directory::Map;
+
+use super::elsewhere::{Pair, far, from, region};
+use super::*;
+use crate::config::BordersConfig;
+use crate::engine::command::Command;
+use crate::engine::model::By;
+use crate::region::borders::Borders;
+use crate::writer::Context;
+
+/// Both regions look after their borders, without patience.
+fn watch_borders(pair: &Pair) {
+    let config = BordersConfig {
+        hand_over_after_ms: 1,
+        loan_after_ms: 1,
+    };
+    for rig in [&pair.blr, &pair.hyd] {
+        let borders = Borders::new(rig.app.clone(), rig.app.peers.clone().unwrap(), &config);
+        tokio::spawn(borders.run(rig.supervisor.stop_signal()));
+    }
+}
+
+/// A second driver of `blr`, signed on and at a place.
+async fn other_driver(pair: &Pair, place: LatLng) -> String {
+    let (operator, driver) = (pair.blr.operator(), pair.blr.driver(OTHER_DRIVER));
+    let me = json!({"name": "Ravi", "phone": "+91 80 2"});
+    pair.blr
+        .put(&format!("/v1/drivers/{OTHER_DRIVER}"), &operator, me)
+        .await
+        .expect(200);
+    pair.blr
+        .put("/v1/drivers/me/status", &driver, json!({"online": true}))
+        .await
+        .expect(200);
+    let fix = json!([{"lat": place.lat(), "lng": place.lng(), "at": pair.blr.clock.now()}]);
+    pair.blr
+        .post("/v1/drivers/me/locations", &driver, fix)
+        .await
+        .expect(204);
+    driver
+}
+
+/// Whose the driver is, as the driver hears it from `blr`.
+async fn has_driver(pair: &Pair, driver: &str, name: &str) -> Option<Value> {
+    let me = pair.blr.get("/v1/drivers/me", driver).await;
+    let here = me.status == 200 && me.json["driver"]["region"].is_null();
+    (here && from(&me) == name).then_some(me.json)
+}
+
+#[tokio::test]
+async fn who_idles_goes_along_when_their_cells_do() {
+    let pair = Pair::new().await;
+    watch_borders(&pair);
+    let beside = centre().offset_m(0.0, 4_000.0);
+    let driver = other_driver(&pair, beside).await;
+    assert!(has_driver(&pair, &driver, "").await.is_some());
+    let cell = beside.cell(REGION_RESOLUTION);
+    for rig in [&pair.blr, &pair.hyd] {
+        let mut map = rig.app.locator.directory().map().clone();
+        map.version += 1;
+        map.hand_over(&region("blr"), &region("hyd"), &CellSet::new([cell]));
+        let taken = rig
+            .writer
+            .submit(By::System, Command::TakeMap(Box::new(map)), Context::default());
+        taken.await.unwrap();
+    }
+    until("the driver with the cells", || has_driver(&pair, &driver, "hyd")).await;
+}
+
+#[tokio::test]
+async fn a_driver_who_idles_in_another_regions_cells_is_handed_over() {
+    let pair = Pair::new().await;
+    watch_borders(&pair);
+    let driver = other_driver(&pair, far()).await;
+    let me = until("the driver over there", || has_driver(&pair, &driver, "hyd")).await;
+    assert_eq!(
+        (&me["driver"]["name"], &me["driver"]["online"]),
+        (&json!("Ravi"), &json!(true))
+    );
+    until("the giver's own note", || async {
+        let row = pair.blr.get("/v1/drivers", &pair.blr.operator()).await.json;
+        (row["data"][1]["region"] == "hyd" && row["data"][1]["online"] == false).then_some(())
+    })
+    .await;
+    // The app goes on talking to the node that it knows.
+    let off = pair
+        .blr
+        .put("/v1/drivers/me/status", &driver, json!({"online": false}))
+        .await
+        .expect(200);
+    assert_eq!((from(&off), &off.json["online"]), ("hyd", &json!(false)));
+    let operator = pair.blr.operator();
+    let path = format!("/v1/drivers/{OTHER_DRIVER}/status");
+    let refused = pair
+        .blr
+        .put(&path, &operator, json!({"online": true}))
+        .await
+        .expect(409);
+    assert_eq!(refused.code(), "driver_elsewhere");
+}
+
+#[tokio::test]
+async fn a_driver_is_borrowed_for_an_order_that_nobody_takes_and_goes_home() {
+    let beside = far().offset_m(2_300.0, 0.0);
+    let pair = Pair::with(|mut map, _| {
+        let edge = beside.cell(REGION_RESOLUTION);
+        let cells = |map: &Map, name: &str| map.regions[&region(name)].cells.iter().collect::<Vec<_>>();
+        let (mut blr, mut hyd) = (cells(&map, "blr"), cells(&map, "hyd"));
+        hyd.retain(|cell| *cell != edge);
+        blr.push(edge);
+        for (name, cells) in [("blr", blr), ("hyd", hyd)] {
+            map.regions.get_mut(&region(name)).unwrap().cells = CellSet::new(cells);
+        }
+        map
+    })
+    .await;
+    let driver = other_driver(&pair, beside).await;
+    let (customer, kitchen) = (pair.blr.customer(CUSTOMER), pair.blr.restaurant(OTHER_RESTAURANT));
+    let mut menu = restaurant();
+    menu["place"] = json!(far());
+    let path = format!("/v1/restaurants/{OTHER_RESTAURANT}");
+    pair.hyd.put(&path, &pair.blr.operator(), menu).await.expect(200);
+    let mut body = basket();
+    body["restaurant_id"] = json!(OTHER_RESTAURANT);
+    body["deliver_to"]["place"] = json!(far());
+    let placed = pair.hyd.place(&customer, "k", &body).await.expect(201).json;
+    let act = |verb: &str| format!("{path}/orders/{}/{verb}", text(&placed["id"]));
+    pair.hyd
+        .post(&act("accept"), &kitchen, json!({"ready_in_min": 1}))
+        .await
+        .expect(200);
+    pair.hyd.post(&act("ready"), &kitchen, json!({})).await.expect(200);
+    watch_borders(&pair);
+    let me = until("an offer of the other region", || has_driver(&pair, &driver, "hyd")).await;
+    let offer = text(&me["offers"][0]["delivery"]["offer"]["id"]);
+    let taken = pair
+        .blr
+        .post(&format!("/v1/offers/{offer}/accept"), &driver, json!({}))
+        .await
+        .expect(200);
+    assert_eq!(from(&taken), "hyd");
+    let delivery = text(&taken.json["delivery"]["id"]);
+    let step = |verb: &str| format!("/v1/deliveries/{delivery}/{verb}");
+    pair.blr.post(&step("pickup"), &driver, json!({})).await.expect(200);
+    let proof = json!({"proof": {"kind": "pin", "pin": placed["pin"]}});
+    let done = pair.blr.post(&step("complete"), &driver, proof).await.expect(200);
+    assert_eq!((from(&done), &done.json["state"]), ("hyd", &json!("DELIVERED")));
+    until("the driver back home", || has_driver(&pair, &driver, "")).await;
+}
