@@ -21,7 +21,7 @@ const CATCH_UP: Duration = Duration::from_secs(180);
 /// Catching up must be so many times as fast as the region goes on.
 const RATIO_MIN: f64 = 10.0;
 /// A backlog of less than so many seconds of traffic says nothing about a rate.
-const BACKLOG_S_MIN: f64 = 30.0;
+const BACKLOG_S_MIN: f64 = 60.0;
 
 /// How long and how much.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +39,7 @@ impl Plan {
     /// Ten real minutes, and one for every other fault.
     pub const LONG: Self = Self {
         rate: 60.0,
-        orders_per_min: 8.0,
+        orders_per_min: 2.0,
         cut: Duration::from_secs(600),
         fault: Duration::from_secs(60),
     };

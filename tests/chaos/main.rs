@@ -1,11 +1,13 @@
 //! `tomato-chaos`: the long runs, see `tests/chaos/mod.rs`. `./scripts/chaos NAME` builds and runs it.
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
+use tomato_tests::chaos::kills::{self, Victim};
 use tomato_tests::chaos::power::{self, Machine};
 use tomato_tests::chaos::report::Report;
-use tomato_tests::chaos::{cut, disks, stores};
+use tomato_tests::chaos::{cut, disks, keys, stores};
 
 /// Breaks things on purpose, and says what became of it.
 #[derive(Debug, Parser)]
@@ -38,6 +40,10 @@ enum Run {
     DiskFails,
     /// The disk below a region's broker is full.
     BrokerDisk,
+    /// Node, hub and both brokers are killed a hundred times each.
+    Kills,
+    /// A region's key against the subjects of others.
+    Keys,
     /// All of them.
     All,
 }
@@ -47,10 +53,7 @@ async fn main() -> ExitCode {
     let args = Args::parse();
     let mut failed = 0;
     for run in all(&args.runs) {
-        let started = std::time::Instant::now();
-        let report = one(run, &args).await;
-        println!("{report}  {:.0} s", started.elapsed().as_secs_f64());
-        failed += u32::from(!report.faults().is_empty());
+        failed += one(run, &args).await;
     }
     if failed == 0 {
         ExitCode::SUCCESS
@@ -68,25 +71,42 @@ fn all(asked: &[Run]) -> Vec<Run> {
     }
 }
 
-async fn one(run: Run, args: &Args) -> Report {
+/// How many reports of a run say that something was wrong.
+async fn one(run: Run, args: &Args) -> u32 {
     let times = |long| args.times.unwrap_or(if args.short { 3 } else { long });
     match run {
-        Run::Cut => cut::run(if args.short { cut::Plan::SHORT } else { cut::Plan::LONG }).await,
+        Run::Cut => shown(cut::run(if args.short { cut::Plan::SHORT } else { cut::Plan::LONG })).await,
         Run::PowerRegion => on_disk(power::run(Machine::Region, times(50))).await,
         Run::PowerHub => on_disk(power::run(Machine::Hub, times(50))).await,
-        Run::Stores => stores::run().await,
+        Run::Stores => shown(stores::run()).await,
         Run::DiskFull => on_disk(disks::full()).await,
-        Run::DiskFails => disks::failing().await,
+        Run::DiskFails => shown(disks::failing()).await,
         Run::BrokerDisk => on_disk(disks::full_below_broker()).await,
+        Run::Kills => {
+            let mut failed = 0;
+            for victim in Victim::ALL {
+                failed += shown(kills::run(victim, times(100))).await;
+            }
+            failed
+        }
+        Run::Keys => shown(keys::run()).await,
         Run::All => unreachable!("taken apart before"),
     }
 }
 
-async fn on_disk(run: impl Future<Output = Report>) -> Report {
-    if let Some(reason) = power::unavailable() {
-        let mut skipped = Report::new("what needs a disk of its own");
-        skipped.row("skipped", reason);
-        return skipped;
+async fn shown(run: impl Future<Output = Report>) -> u32 {
+    let started = Instant::now();
+    let report = run.await;
+    println!("{report}  {:.0} s\n", started.elapsed().as_secs_f64());
+    u32::from(!report.faults().is_empty())
+}
+
+async fn on_disk(run: impl Future<Output = Report>) -> u32 {
+    match power::unavailable() {
+        Some(reason) => {
+            println!("skipped what needs a disk of its own: {reason}\n");
+            0
+        }
+        None => shown(run).await,
     }
-    run.await
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -81,39 +82,51 @@ struct Rig {
     lost_tails: u64,
 }
 
+/// What the cuts have done so far.
+#[derive(Debug, Default)]
+struct Tally {
+    cuts: u32,
+    lost: u64,
+    slowest: Duration,
+}
+
 async fn rounds(machine: Machine, cuts: u32, report: &mut Report) -> Result<(), String> {
     let mut rig = Rig::start(machine, None).await?;
     let shop = Shop::open(&rig.stack, REGION).await;
-    let (mut lost, mut slowest) = (0, Duration::ZERO);
+    let mut tally = Tally::default();
+    let outcome = cut_again_and_again(&mut rig, &shop, cuts, &mut tally).await;
+    report.row("power cuts", tally.cuts);
+    report.row("orders acknowledged", shop.count());
+    report.none("acknowledged and lost", tally.lost);
+    if machine == Machine::Region {
+        report.row("cuts after which the hub had more than the stream", rig.lost_tails);
+    }
+    let slowest_s = format!("{:.1}", tally.slowest.as_secs_f64());
+    report.row("slowest return until the hub has all, s", slowest_s);
+    for complaint in shop.complaints() {
+        report.fault(complaint);
+    }
+    outcome?;
+    rig.compare(&shop, report).await?;
+    rig.stack.stop().await
+}
+
+async fn cut_again_and_again(rig: &mut Rig, shop: &Arc<Shop>, cuts: u32, tally: &mut Tally) -> Result<(), String> {
     for _ in 0..cuts {
         let customers = shop.start(AT_ONCE);
-        rig.until_worth_cutting(&shop).await?;
-        let promised = rig.cut(&shop).await?;
-        lost += rig.missing(&promised)?;
-        let told = rig.log_bytes()?;
-        let back = Instant::now();
+        rig.until_worth_cutting(shop).await?;
+        let promised = rig.cut(shop).await?;
+        tally.lost += rig.missing(&promised)?;
+        tally.cuts += 1;
+        let (told, back) = (rig.log_bytes()?, Instant::now());
         rig.server().start().await?;
         drop(customers);
         shop.ask_again().await;
         rig.until_hub_has_all().await?;
-        slowest = slowest.max(back.elapsed());
+        tally.slowest = tally.slowest.max(back.elapsed());
         rig.look_at_tail(&promised, told)?;
     }
-    report.row("power cuts", cuts);
-    report.row("orders acknowledged", shop.count());
-    report.none("acknowledged and lost", lost);
-    if machine == Machine::Region {
-        report.row("cuts after which the hub had more than the stream", rig.lost_tails);
-    }
-    report.row(
-        "slowest return until the hub has all, s",
-        format!("{:.1}", slowest.as_secs_f64()),
-    );
-    for complaint in shop.complaints() {
-        report.fault(complaint);
-    }
-    rig.compare(&shop, report).await?;
-    rig.stack.stop().await
+    Ok(())
 }
 
 /// How much is lost by a machine that does not wait for its disk.

@@ -2,7 +2,7 @@
 
 use tomato_tests::chaos::power::{self, Machine};
 use tomato_tests::chaos::report::Report;
-use tomato_tests::chaos::{cut, disks, stores};
+use tomato_tests::chaos::{cut, disks, keys, stores};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn region_cut_off_in_every_way_loses_nothing() {
@@ -51,4 +51,9 @@ async fn full_disk_below_the_broker_stops_no_orders() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commit_of_unknown_outcome_is_never_told_as_failed() {
     disks::failing().await.assert_fine();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_regions_key_opens_nothing_of_others() {
+    keys::run().await.assert_fine();
 }

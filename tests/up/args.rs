@@ -16,6 +16,9 @@ pub(crate) struct Args {
     /// How many orders customers place, over all regions; without --once and this, they never stop.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) orders: Option<u64>,
+    /// Cuts regions off from the hub and heals them, and kills processes, at random, while the orders go on.
+    #[arg(long, conflicts_with = "replay")]
+    pub(crate) chaos: bool,
     /// Feeds the MDRP instance in this directory to one region, instead of simulated customers.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["orders", "regions"])]
     pub(crate) replay: Option<PathBuf>,

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `args` | the command line |
 //! | `run` | start, traffic, watching, conclusion, stop |
+//! | `chaos` | what breaks on purpose |
 //! | `calm` | notices when orders are stuck |
 //! | `replay` | the same for an MDRP instance |
 //! | `status` `table` `events` `report` | what is shown: meanwhile, and at the end |
@@ -12,6 +13,7 @@
 
 mod args;
 mod calm;
+mod chaos;
 mod events;
 mod money;
 mod replay;

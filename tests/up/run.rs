@@ -18,6 +18,7 @@ use tomato_tests::stack::{Stack, StackPlan};
 
 use crate::args::Args;
 use crate::calm::Calm;
+use crate::chaos::{self, Chaos};
 use crate::status::{self, Paper, say};
 use crate::{events, money, replay, report, table, tokens};
 
@@ -45,6 +46,7 @@ pub(crate) struct Run {
     pub(crate) args: Args,
     pub(crate) stack: Stack,
     pub(crate) tracker: Arc<Tracker>,
+    chaos: Option<Chaos>,
     started: Instant,
 }
 
@@ -52,6 +54,9 @@ impl Run {
     /// Writes the files of hub and regions.
     pub(crate) fn prepare(args: Args, regions: Vec<RegionFile>) -> Result<Self, String> {
         let mut plan = StackPlan::default().rate(args.rate()).port_base(args.port_base);
+        if args.chaos {
+            plan = plan.proxied();
+        }
         if let Some(folder) = &args.data {
             plan = plan.folder(folder.clone());
         }
@@ -59,9 +64,11 @@ impl Run {
             plan = plan.region_file(region);
         }
         let stack = Stack::prepare(plan)?;
+        let chaos = args.chaos.then(|| Chaos::new(args.seed, Paper::at_hand()));
         Ok(Self {
             args,
             stack,
+            chaos,
             tracker: Arc::default(),
             started: Instant::now(),
         })
@@ -125,6 +132,9 @@ impl Run {
         if !self.args.once {
             self.watch_until(std::future::pending()).await?;
         }
+        if let Some(chaos) = &mut self.chaos {
+            chaos.end(&self.stack);
+        }
         drop(staff);
         self.conclude().await
     }
@@ -136,13 +146,19 @@ impl Run {
         let mut done = std::pin::pin!(done);
         let mut next = tokio::time::interval(paper.every());
         let mut calm = Calm::new(self);
+        let mut breaks = tokio::time::interval(chaos::EVERY);
+        breaks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = &mut done => return Ok(()),
+                _ = breaks.tick() => if let Some(chaos) = &mut self.chaos {
+                    chaos.act(&mut self.stack).await?;
+                },
                 _ = next.tick() => {
                     self.look_after_processes()?;
                     calm.look(self)?;
-                    status::show(paper, &self.stack, &self.tracker, &head).await;
+                    let lines = self.chaos.as_ref().map(Chaos::lines).unwrap_or_default();
+                    status::show(paper, &self.stack, &self.tracker, &format!("{head}{lines}")).await;
                 }
             }
         }
@@ -190,6 +206,9 @@ impl Run {
             say(&format!(
                 "click to door, in minutes: mean {mean:.1}, median {p50:.1}, 90th percentile {p90:.1}\n"
             ));
+        }
+        if let Some(chaos) = &self.chaos {
+            say(&chaos.sum());
         }
         match events::told(&self.stack).await {
             Ok(told) => say(&told),
