@@ -32,6 +32,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Orders acknowledged between two cuts, at least, and customers at a time.
 const ORDERS: u64 = 40;
 const AT_ONCE: usize = 6;
+/// Most cuts of the control.
+const CONTROLS: u32 = 5;
 
 /// Whose power is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +64,7 @@ pub async fn run(machine: Machine, cuts: u32) -> Report {
     if let Err(problem) = rounds(machine, cuts, &mut report).await {
         report.fault(problem);
     }
-    match control(machine).await {
+    match controls(machine).await {
         Ok(lost) => {
             report.row("control without fsync: lost", lost);
             report.expect(lost > 0, || "the rig sees no loss where there must be one".into());
@@ -127,6 +129,17 @@ async fn cut_again_and_again(rig: &mut Rig, shop: &Arc<Shop>, cuts: u32, tally: 
         rig.look_at_tail(&promised, told)?;
     }
     Ok(())
+}
+
+/// How much the control loses. On a slow machine the kernel may have written everything by itself before the cut; then once more.
+async fn controls(machine: Machine) -> Result<u64, String> {
+    for _ in 0..CONTROLS {
+        let lost = control(machine).await?;
+        if lost > 0 {
+            return Ok(lost);
+        }
+    }
+    Ok(0)
 }
 
 /// How much is lost by a machine that does not wait for its disk.

@@ -24,7 +24,8 @@ const BROKEN_MS: std::ops::Range<u64> = 2_000..15_000;
 const LINES: usize = 8;
 
 /// What can be done to a region's network: what it is called, how it begins.
-const WIRES: [(&str, fn(&Proxy)); 7] = [
+type Fault = (&'static str, fn(&Proxy));
+const WIRES: [Fault; 7] = [
     ("cut off from the hub", Proxy::cut),
     ("cannot reach the hub, but hears it", |wire| {
         wire.cut_one_way(Way::ToServer)
