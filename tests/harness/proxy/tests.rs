@@ -31,8 +31,14 @@ async fn line() -> Line {
 }
 
 async fn connect(proxy: &Proxy, listener: &TcpListener) -> (TcpStream, TcpStream) {
+    let before = proxy.connections();
     let client = TcpStream::connect(proxy.address()).await.unwrap();
     let (server, _) = tokio::time::timeout(LIMIT, listener.accept()).await.unwrap().unwrap();
+    // The kernel has accepted; the proxy may not have noticed yet, and what strikes it now would strike a dial.
+    wait_until("the proxy's connection", LIMIT, async || {
+        (proxy.connections() > before).then_some(())
+    })
+    .await;
     (client, server)
 }
 
