@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tomato_node::store::pool::connect;
@@ -11,6 +12,10 @@ use tomato_shared::cell::RegionId;
 use tomato_shared::event::{Decoded, decode};
 
 use super::report::Report;
+use crate::wait::poll_until;
+
+/// How long the hub may take to have all.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A region's events, as the region has them and as the hub has them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,17 +50,25 @@ impl Books {
 /// One row on either side.
 type Row = (i64, Option<Vec<u8>>, Option<i64>, Vec<u8>);
 
-/// Compares. `node` and `hub`: the data directories.
-pub fn compare(region: &RegionId, node: &Path, hub: &Path) -> Result<Books, String> {
-    let outbox = rows(
-        &node.join("region.db"),
-        "SELECT seq, order_id, order_version, payload FROM outbox WHERE ?1 = ?1 ORDER BY seq",
-        region,
-    )?;
+/// Waits for the hub to have what the region has decided by now, and compares. `node` and `hub`: the data directories.
+///
+/// The region goes on meanwhile (its timers do, when nobody orders), so the hub is read first: what it has by then the
+/// region has too.
+pub async fn compare(region: &RegionId, node: &Path, hub: &Path) -> Result<Books, String> {
+    let file = node.join("region.db");
+    let head = outbox(&file)?.last().map_or(0, |row| row.0);
+    let events = poll_until("the hub to have all", LIMIT, async || match events(region, hub) {
+        Ok(events) if events.last().map_or(0, |row| row.0) < head => None,
+        read => Some(read),
+    });
+    let events = events.await??;
+    Ok(weigh(&outbox(&file)?, &events, head))
+}
+
+fn events(region: &RegionId, hub: &Path) -> Result<Vec<Row>, String> {
     let events = tomato_hub::rebuild::stored_events(&hub.join("hub.db"), region)
         .map_err(|error| format!("{}: {error}", hub.display()))?;
-    let events: Result<Vec<Row>, String> = events.into_iter().map(event).collect();
-    Ok(weigh(&outbox, &events?))
+    events.into_iter().map(event).collect()
 }
 
 /// What an event of the hub says of itself.
@@ -68,17 +81,18 @@ fn event((seq, payload): (u64, Vec<u8>)) -> Result<Row, String> {
     Ok((seq as i64, id, order.map(|order| i64::from(order.version)), payload))
 }
 
-fn rows(file: &Path, sql: &str, region: &RegionId) -> Result<Vec<Row>, String> {
+fn outbox(file: &Path) -> Result<Vec<Row>, String> {
     let explain = |error: rusqlite::Error| format!("{}: {error}", file.display());
     let connection: Connection = connect(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let mut statement = connection.prepare(sql).map_err(explain)?;
-    let found = statement.query_map([region.as_str()], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-    });
+    let mut statement = connection
+        .prepare("SELECT seq, order_id, order_version, payload FROM outbox ORDER BY seq")
+        .map_err(explain)?;
+    let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
     found.and_then(Iterator::collect).map_err(explain)
 }
 
-fn weigh(outbox: &[Row], events: &[Row]) -> Books {
+/// `head`: the last row of the outbox that the hub must have.
+fn weigh(outbox: &[Row], events: &[Row], head: i64) -> Books {
     let there: BTreeMap<i64, &[u8]> = outbox.iter().map(|row| (row.0, row.3.as_slice())).collect();
     let here: BTreeMap<i64, &[u8]> = events.iter().map(|row| (row.0, row.3.as_slice())).collect();
     let mut books = Books {
@@ -87,9 +101,9 @@ fn weigh(outbox: &[Row], events: &[Row]) -> Books {
     };
     for (seq, payload) in &there {
         match here.get(seq) {
-            None => books.lost += 1,
+            None if *seq <= head => books.lost += 1,
             Some(other) if other != payload => books.altered += 1,
-            Some(_) => {}
+            Some(_) | None => {}
         }
     }
     books.invented = here.keys().filter(|seq| !there.contains_key(seq)).count() as u64;
@@ -122,7 +136,7 @@ mod tests {
             row(4, 1, 3),
             (5, None, None, vec![5]),
         ];
-        let books = |events: &[Row]| weigh(&outbox, events);
+        let books = |events: &[Row]| weigh(&outbox, events, 5);
         assert_eq!(
             books(&outbox),
             Books {
@@ -139,5 +153,7 @@ mod tests {
         assert_eq!((books(&more).invented, books(&more).doubled), (1, 1));
         let gone = [row(1, 1, 1), row(4, 1, 3)];
         assert_eq!((books(&gone).disordered, books(&gone).lost), (1, 3));
+        // What was decided while the hub was read.
+        assert_eq!(weigh(&outbox, &outbox[..4], 4).lost, 0);
     }
 }

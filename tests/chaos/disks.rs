@@ -151,7 +151,9 @@ impl Scene {
         report.none("orders nobody was told of", there.difference(&answered).count() as u64);
         report.none("keys with one order", self.shop.count() - answered.len() as u64);
         let hub = self.stack.hub.as_ref().ok_or("no hub")?;
-        books::compare(&node.region, node.server.data(), hub.server.data())?.tell(&node.region, report);
+        books::compare(&node.region, node.server.data(), hub.server.data())
+            .await?
+            .tell(&node.region, report);
         verify(self.stack.folder())
             .err()
             .into_iter()

@@ -106,6 +106,7 @@ async fn rounds(victim: Victim, kills: u32, report: &mut Report) -> Result<(), S
         stack.nodes.first().ok_or("no region")?,
         stack.hub.as_ref().ok_or("no hub")?,
     );
-    books::compare(&node.region, node.server.data(), hub.server.data())?.tell(&node.region, report);
+    let books = books::compare(&node.region, node.server.data(), hub.server.data()).await?;
+    books.tell(&node.region, report);
     stack.stop().await
 }

@@ -308,7 +308,8 @@ impl Rig {
         report.none("orders nobody was told of", there.difference(&answered).count() as u64);
         report.none("keys with one order", shop.count() - answered.len() as u64);
         let hub = self.stack.hub.as_ref().ok_or("no hub")?;
-        books::compare(&node.region, node.server.data(), hub.server.data())?.tell(&node.region, report);
+        let books = books::compare(&node.region, node.server.data(), hub.server.data()).await?;
+        books.tell(&node.region, report);
         Ok(())
     }
 

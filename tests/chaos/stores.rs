@@ -74,7 +74,9 @@ async fn rounds(report: &mut Report) -> Result<(), String> {
         stack.nodes.first().ok_or("no region")?,
         stack.hub.as_ref().ok_or("no hub")?,
     );
-    books::compare(&node.region, node.server.data(), hub.server.data())?.tell(&node.region, report);
+    books::compare(&node.region, node.server.data(), hub.server.data())
+        .await?
+        .tell(&node.region, report);
     stack.stop().await
 }
 
