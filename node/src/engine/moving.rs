@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tomato_shared::cell::REGION_RESOLUTION;
+use tomato_shared::cell::{Cell, REGION_RESOLUTION};
 use tomato_shared::directory::{Directory, Map, Move, Phase};
 use tomato_shared::event::{CellsMoved, CellsStep, Event};
 use tomato_shared::id::{ItemId, RestaurantId};
@@ -25,7 +25,8 @@ use super::{catalogue, done};
 pub struct Parcel {
     /// Restaurants that lie in the cells.
     pub restaurants: Vec<Moved>,
-    /// Answers to orders that were placed at them, by the clients' keys: who repeats one at the new owner hears the same.
+    /// Answers to orders that were placed at them, or are delivered in the cells, by the clients' keys: who repeats one at the new
+    /// owner hears the same, and no other kitchen there is found for it.
     #[serde(default)]
     pub answers: Vec<KeptAnswer>,
 }
@@ -46,6 +47,9 @@ pub struct Moved {
 pub struct KeptAnswer {
     /// Where the order was placed.
     pub restaurant_id: RestaurantId,
+    /// Where it is delivered to, at [`REGION_RESOLUTION`].
+    #[serde(default)]
+    pub cell: Option<Cell>,
     /// Hash of principal, route and the client's key.
     pub key: [u8; 16],
     /// Hash of the request's body.

@@ -1,10 +1,13 @@
 //! Rows of moves: the newest map, what this region has done for moves that are not over, and what goes along.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use tomato_shared::cell::{Cell, CellSet, LatLng, REGION_RESOLUTION};
 use tomato_shared::directory::{Directory, Map};
+use tomato_shared::id::{OrderId, RestaurantId};
+use tomato_shared::time::UnixMs;
 
 use super::StoreError;
 use super::write::{WriteError, json};
@@ -19,7 +22,11 @@ pub(super) fn put(connection: &Connection, changes: &Changes) -> Result<(), Writ
     }
     for (id, parcel) in &changes.parcels {
         match parcel {
-            Some(parcel) => put_parcel(connection, *id, parcel)?,
+            Some(parcel) => {
+                let part = changes.territory.as_ref().and_then(|territory| territory.parts.get(id));
+                let cells = part.map(|part| part.cells.clone()).unwrap_or_default();
+                put_parcel(connection, *id, parcel, &cells)?;
+            }
             None => {
                 let sql = "DELETE FROM parcels WHERE move_id = ?1";
                 connection.prepare_cached(sql)?.execute([number(*id)])?;
@@ -28,7 +35,7 @@ pub(super) fn put(connection: &Connection, changes: &Changes) -> Result<(), Writ
     }
     let sql = "INSERT INTO idempotency (key, fingerprint, status, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
                ON CONFLICT (key) DO NOTHING";
-    let came = "INSERT INTO answers_that_came (restaurant_id, key) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    let came = "INSERT INTO answers_that_came (key, restaurant_id, cell) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
     for answer in &changes.answers {
         let row = params![
             answer.key,
@@ -38,7 +45,7 @@ pub(super) fn put(connection: &Connection, changes: &Changes) -> Result<(), Writ
             answer.created_at
         ];
         connection.prepare_cached(sql)?.execute(row)?;
-        let row = params![answer.restaurant_id.bytes(), answer.key];
+        let row = params![answer.key, answer.restaurant_id.bytes(), answer.cell.map(Cell::to_i64)];
         connection.prepare_cached(came)?.execute(row)?;
     }
     Ok(())
@@ -62,36 +69,59 @@ fn put_territory(connection: &Connection, territory: &Territory) -> Result<(), W
 }
 
 /// Adds the answers that clients may ask for again, which only the file knows.
-fn put_parcel(connection: &Connection, id: u64, parcel: &Parcel) -> Result<(), WriteError> {
+fn put_parcel(connection: &Connection, id: u64, parcel: &Parcel, cells: &CellSet) -> Result<(), WriteError> {
     let mut parcel = parcel.clone();
-    for moved in &parcel.restaurants {
-        let restaurant_id = moved.row.id;
-        let sql = "SELECT key, fingerprint, status, body, created_at FROM idempotency WHERE key IN (
-                       SELECT idempotency_key FROM orders WHERE restaurant_id = ?1
-                       UNION SELECT key FROM answers_that_came WHERE restaurant_id = ?1)";
+    let going: BTreeSet<RestaurantId> = parcel.restaurants.iter().map(|moved| moved.row.id).collect();
+    let goes = |answer: &KeptAnswer| {
+        let inside = answer.cell.is_some_and(|cell| cells.covers(cell));
+        inside || going.contains(&answer.restaurant_id)
+    };
+    let oldest: Option<i64> = connection.query_row("SELECT min(created_at) FROM idempotency", [], |row| row.get(0))?;
+    if let Some(oldest) = oldest {
+        // Ids begin with their time: what was placed before the oldest answer has none.
+        let first = OrderId::v7(UnixMs(oldest), [0; 10]);
+        let sql = "SELECT i.key, i.fingerprint, i.status, i.body, i.created_at, o.restaurant_id, NULL,
+                       o.doc ->> '$.deliver_to.place.lat', o.doc ->> '$.deliver_to.place.lng'
+                   FROM orders o JOIN idempotency i ON i.key = o.idempotency_key WHERE o.id >= ?1
+                   UNION ALL SELECT i.key, i.fingerprint, i.status, i.body, i.created_at, a.restaurant_id, a.cell, NULL, NULL
+                   FROM answers_that_came a JOIN idempotency i ON i.key = a.key";
         let mut statement = connection.prepare_cached(sql)?;
-        let rows = statement.query_map([restaurant_id.bytes()], |row| {
-            Ok(KeptAnswer {
-                restaurant_id,
-                key: row.get(0)?,
-                fingerprint: row.get(1)?,
-                status: row.get(2)?,
-                body: row.get(3)?,
-                created_at: row.get(4)?,
-            })
-        })?;
-        for row in rows {
-            parcel.answers.push(row?);
+        for answer in statement.query_map([first.bytes()], kept_answer)? {
+            let answer = answer?;
+            if goes(&answer) {
+                parcel.answers.push(answer);
+            }
         }
-        connection
-            .prepare_cached("DELETE FROM answers_that_came WHERE restaurant_id = ?1")?
-            .execute([restaurant_id.bytes()])?;
+    }
+    for answer in &parcel.answers {
+        let sql = "DELETE FROM answers_that_came WHERE key = ?1";
+        connection.prepare_cached(sql)?.execute([answer.key])?;
     }
     let doc = rmp_serde::to_vec_named(&parcel).map_err(|error| WriteError::Encode(error.to_string()))?;
     connection
         .prepare_cached("INSERT INTO parcels (move_id, doc) VALUES (?1, ?2)")?
         .execute(params![number(id), doc])?;
     Ok(())
+}
+
+fn kept_answer(row: &Row<'_>) -> rusqlite::Result<KeptAnswer> {
+    let came: Option<i64> = row.get(6)?;
+    let place = match (row.get::<_, Option<f64>>(7)?, row.get::<_, Option<f64>>(8)?) {
+        (Some(lat), Some(lng)) => LatLng::new(lat, lng).ok(),
+        _ => None,
+    };
+    Ok(KeptAnswer {
+        restaurant_id: RestaurantId::from_bytes(row.get(5)?),
+        cell: match came {
+            Some(stored) => Cell::from_i64(stored),
+            None => place.map(|place| place.cell(REGION_RESOLUTION)),
+        },
+        key: row.get(0)?,
+        fingerprint: row.get(1)?,
+        status: row.get(2)?,
+        body: row.get(3)?,
+        created_at: row.get(4)?,
+    })
 }
 
 /// Reads back what [`put`] wrote. Answers stay in the file.

@@ -265,6 +265,7 @@ fn parcels_survive_the_wire() {
     let mut whole = parcel(&old);
     whole.answers = vec![KeptAnswer {
         restaurant_id: restaurant(1),
+        cell: Some(centre().cell(REGION_RESOLUTION)),
         key: [1; 16],
         fingerprint: [2; 16],
         status: 201,

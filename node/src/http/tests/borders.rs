@@ -1,7 +1,7 @@
 //! Drivers between two regions with one broker between them.
 
-use tomato_shared::cell::{CellSet, REGION_RESOLUTION};
-use tomato_shared::directory::Map;
+use tomato_shared::cell::{Cell, CellSet, REGION_RESOLUTION};
+use tomato_shared::directory::{Map, Move, Phase};
 
 use super::elsewhere::{Pair, far, from, region};
 use super::*;
@@ -149,4 +149,88 @@ async fn a_driver_is_borrowed_for_an_order_that_nobody_takes_and_goes_home() {
     let done = pair.blr.post(&step("complete"), &driver, proof).await.expect(200);
     assert_eq!((from(&done), &done.json["state"]), ("hyd", &json!("DELIVERED")));
     until("the driver back home", || has_driver(&pair, &driver, "")).await;
+}
+
+/// Moves a cell from `blr` to `hyd`, as the hub does.
+async fn move_cell(pair: &Pair, id: u64, cell: Cell) {
+    let take = async |change: &dyn Fn(&mut Map)| {
+        for rig in [&pair.blr, &pair.hyd] {
+            let mut map = rig.app.locator.directory().map().clone();
+            map.version += 1;
+            change(&mut map);
+            let command = Command::TakeMap(Box::new(map));
+            rig.writer
+                .submit(By::System, command, Context::default())
+                .await
+                .unwrap();
+        }
+    };
+    let row = |phase| Move {
+        id,
+        from: region("blr"),
+        to: region("hyd"),
+        cells: CellSet::new([cell]),
+        phase,
+    };
+    take(&|map| map.moves = vec![row(Phase::Leaving)]).await;
+    take(&|map| {
+        map.moves = vec![row(Phase::Arriving)];
+        map.hand_over(&region("blr"), &region("hyd"), &CellSet::new([cell]));
+    })
+    .await;
+    let file = crate::store::pool::connect(&pair.blr.app.path).unwrap();
+    let (_, bytes) = crate::store::moves::chunk(&file, id, 0, 1 << 20).unwrap().unwrap();
+    let parcel = Box::new(rmp_serde::from_slice(&bytes).unwrap());
+    let taken = pair
+        .hyd
+        .writer
+        .submit(By::System, Command::TakeIn(id, parcel), Context::default());
+    taken.await.unwrap();
+    take(&|map| map.moves.clear()).await;
+}
+
+#[tokio::test]
+async fn a_key_means_the_same_order_wherever_its_cells_have_gone() {
+    let pair = Pair::new().await;
+    let customer = pair.blr.customer(CUSTOMER);
+    let door = centre().offset_m(0.0, 3_000.0);
+    let mut order = basket();
+    order["deliver_to"]["place"] = json!(door);
+    let first = pair.blr.place(&customer, "k", &order).await.expect(201);
+    // The customer's cell goes, and then the kitchen's.
+    for (id, place) in [(1, door), (2, centre())] {
+        move_cell(&pair, id, place.cell(REGION_RESOLUTION)).await;
+        for rig in [&pair.hyd, &pair.blr] {
+            let again = rig.place(&customer, "k", &order).await.expect(201);
+            assert_eq!((from(&again), &again.bytes), ("", &first.bytes));
+        }
+    }
+    // What is new goes to whoever has the kitchen now, also from the node that had it.
+    let new = pair.blr.place(&customer, "new", &order).await.expect(201);
+    assert_eq!(from(&new), "hyd");
+    assert_eq!(
+        pair.hyd.place(&customer, "new", &order).await.expect(201).bytes,
+        new.bytes
+    );
+    let menu = pair
+        .blr
+        .get(&format!("/v1/restaurants/{RESTAURANT}"), "")
+        .await
+        .expect(200);
+    assert_eq!(from(&menu), "hyd");
+    let kitchen = pair.blr.restaurant(RESTAURANT);
+    let list = pair
+        .blr
+        .get(&format!("/v1/restaurants/{RESTAURANT}/orders"), &kitchen)
+        .await
+        .expect(200);
+    assert_eq!((from(&list), &list.json["data"][0]["id"]), ("hyd", &new.json["id"]));
+    // What was paid here is cooked here.
+    let accept = format!("/v1/restaurants/{RESTAURANT}/orders/{}/accept", text(&first.json["id"]));
+    let old = pair
+        .hyd
+        .post(&accept, &kitchen, json!({"ready_in_min": 5}))
+        .await
+        .expect(200);
+    assert_eq!(from(&old), "blr");
 }

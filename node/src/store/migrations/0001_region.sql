@@ -183,11 +183,11 @@ CREATE TABLE parcels (
     doc     BLOB    NOT NULL
 ) STRICT;
 
--- Answers of `idempotency` that came along with a restaurant, to go along again.
+-- Answers of `idempotency` that came along with cells, to go along again: where they were placed, and where to.
 CREATE TABLE answers_that_came (
+    key           BLOB NOT NULL PRIMARY KEY,
     restaurant_id BLOB NOT NULL,
-    key           BLOB NOT NULL,
-    PRIMARY KEY (restaurant_id, key)
+    cell          INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- Where people are reached. `party` 1 is a customer, 2 a restaurant, 3 a driver; `put_ms` is real time.
