@@ -68,6 +68,8 @@ pub(crate) struct Folded {
     pub(crate) anomalies: u64,
     /// Orders that changed.
     pub(crate) orders: Vec<OrderId>,
+    /// What it counted, which its caller adds to the rollups of all regions, [`rollups::add_to_all`].
+    pub(crate) deltas: Deltas,
 }
 
 /// An order's row as it is stored, and as it is by now.
@@ -147,6 +149,7 @@ impl<'c> Fold<'c> {
         ledger_rows::save_moves(self.conn, &self.region, &self.balances)?;
         rollups::add(self.conn, &self.region, &self.deltas, self.state.seen_at)?;
         state::save(self.conn, &self.region, &self.state)?;
+        self.folded.deltas = self.deltas;
         Ok(self.folded)
     }
 

@@ -8,8 +8,9 @@ use tomato_shared::cell::RegionId;
 use tomato_shared::event;
 
 use crate::fold::{Facts, Fold};
+use crate::projections::analytics::Deltas;
 use crate::store::archive::{self, Kept};
-use crate::store::{self, StoreFault, regions, state};
+use crate::store::{self, StoreFault, regions, rollups, state};
 
 /// Events that are read, decoded and folded before the next are read.
 const PAGE: usize = 5_120;
@@ -78,8 +79,9 @@ fn fold(conn: &Connection, region: &RegionId, page: &[Kept]) -> Result<(), Store
         })?;
         fold.take(&Facts::from(&decoded))?;
     }
-    fold.finish()?;
-    Ok(())
+    let mut all = Deltas::default();
+    all.join(fold.finish()?.deltas);
+    rollups::add_to_all(conn, &all)
 }
 
 /// Every stored event of a region, encoded, with its sequence: for whoever compares it with the region's own.

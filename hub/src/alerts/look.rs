@@ -66,10 +66,7 @@ pub(crate) fn read(
             to_ms: i64::MAX,
             spans: false,
         };
-        let counts = rollups::sum(&tx, &wanted, |_| ())?
-            .remove(&())
-            .unwrap_or_default()
-            .counts;
+        let counts = rollups::whole(&tx, &wanted)?.counts;
         one.payments = counts.paid + counts.payment_failed;
         one.payments_failed = counts.payment_failed;
         one.oldest_unaccepted_ms = asked.get(&region).map(|asked| (its_now - *asked).0);

@@ -19,7 +19,7 @@ use super::{App, bad_query, failed, wrong};
 use crate::clock;
 use crate::projections::analytics::{DAY_MS, HOUR_MS, Level};
 use crate::projections::tally::{Money, Span, Tally};
-use crate::store::rollups::{self, Place, Wanted};
+use crate::store::rollups::{self, By, Wanted};
 
 /// Groups of one answer; who wants more asks for less time, or coarser.
 const MOST: usize = 20_000;
@@ -61,16 +61,6 @@ impl Step {
         }
     }
 }
-
-#[derive(Debug, Clone, Copy)]
-struct Grouping {
-    time: bool,
-    region: bool,
-    cell: bool,
-}
-
-/// What a group has in common; `None` where it is not grouped by it.
-type Key = (Option<i64>, Option<RegionId>, Option<i64>);
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Analytics {
@@ -148,7 +138,7 @@ pub(super) async fn read(
     query: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(asked) = query.map_err(|rejection| bad_query(&rejection))?;
-    let grouping = grouping(asked.by.as_deref())?;
+    let by = grouping(asked.by.as_deref())?;
     let to = asked.to.unwrap_or_else(clock::now);
     let from = asked.from.unwrap_or(UnixMs(to.0 - DAY_MS));
     if from >= to {
@@ -157,7 +147,7 @@ pub(super) async fn read(
     let step = asked.step.unwrap_or(fitting((to - from).0));
     let mut regions: Vec<RegionId> = app.live.snapshot().into_keys().collect();
     regions.retain(|region| operator.sees(region) && asked.region.as_ref().is_none_or(|wanted| wanted == region));
-    let level = step.level(grouping.cell);
+    let level = step.level(by.cell);
     let wanted = Wanted {
         level,
         regions,
@@ -166,15 +156,7 @@ pub(super) async fn read(
         spans: asked.spans.unwrap_or(true),
     };
     let begin = UnixMs(wanted.from_ms);
-    let work = move |conn: &mut Connection| {
-        rollups::sum(conn, &wanted, |place: Place| -> Key {
-            (
-                grouping.time.then_some(place.start_ms),
-                grouping.region.then_some(place.region),
-                grouping.cell.then_some(place.cell),
-            )
-        })
-    };
+    let work = move |conn: &mut Connection| rollups::sum(conn, &wanted, by);
     let found = app.readers.run(work).await.map_err(failed)?;
     if found.len() > MOST {
         return Err(Problem::bad_request(format!(
@@ -204,12 +186,8 @@ fn fitting(range_ms: i64) -> Step {
     }
 }
 
-fn grouping(by: Option<&str>) -> Result<Grouping, Problem> {
-    let mut found = Grouping {
-        time: false,
-        region: false,
-        cell: false,
-    };
+fn grouping(by: Option<&str>) -> Result<By, Problem> {
+    let mut found = By::default();
     for word in by.unwrap_or("time").split(',').filter(|word| !word.is_empty()) {
         match word {
             "time" => found.time = true,
@@ -226,7 +204,7 @@ fn grouping(by: Option<&str>) -> Result<Grouping, Problem> {
     Ok(found)
 }
 
-fn group(((start, region, cell), tally): (Key, Tally)) -> Group {
+fn group((key, tally): (rollups::Group, Tally)) -> Group {
     let counts = &tally.counts;
     let span = |span: Span| {
         let sketch = tally.spans.get(span)?;
@@ -239,9 +217,9 @@ fn group(((start, region, cell), tally): (Key, Tally)) -> Group {
         Some((span.name(), view))
     };
     Group {
-        start: start.map(UnixMs),
-        region,
-        cell: cell.and_then(Cell::from_i64),
+        start: key.start_ms.map(UnixMs),
+        region: key.region,
+        cell: key.cell.and_then(Cell::from_i64),
         counted: Counted {
             created: counts.created,
             paid: counts.paid,

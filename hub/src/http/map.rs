@@ -21,9 +21,14 @@ use super::{App, NoQuery, bad_query, failed};
 use crate::projections::analytics::{DAY_MS, HOUR_MS, Level, MINUTE_MS};
 use crate::projections::tally::Span;
 use crate::store::map::{self, Open};
-use crate::store::rollups::{self, Wanted};
+use crate::store::rollups::{self, By, Wanted};
 use crate::store::state;
 
+const BY_CELL: By = By {
+    time: false,
+    region: false,
+    cell: true,
+};
 /// Demand is counted over this long.
 const DEMAND_MS: i64 = 30 * MINUTE_MS;
 /// Cells without an order for this long, and without a restaurant, are not shown.
@@ -161,13 +166,15 @@ pub(super) async fn values(
                 spans,
             };
             let demand = of(Level::CellMinute, latest - DEMAND_MS, false);
-            for (cell, tally) in rollups::sum(&tx, &demand, |place| place.cell)? {
+            for (group, tally) in rollups::sum(&tx, &demand, BY_CELL)? {
+                let cell = group.cell.unwrap_or(0);
                 cells.entry((region.clone(), cell)).or_default().demand = tally.counts.created;
             }
             let doors = of(Level::CellHour, latest - 3 * HOUR_MS, true);
-            for (cell, tally) in rollups::sum(&tx, &doors, |place| place.cell)? {
+            for (group, tally) in rollups::sum(&tx, &doors, BY_CELL)? {
                 let sketch = tally.spans.get(Span::ClickToDoor);
                 let median = sketch.and_then(|sketch| sketch.percentile_ms(50));
+                let cell = group.cell.unwrap_or(0);
                 cells.entry((region.clone(), cell)).or_default().door_p50_ms = median;
             }
         }

@@ -102,7 +102,7 @@ fn stored(conn: &mut Connection, regions: Vec<RegionId>) -> Result<Stored, crate
         spans: true,
     };
     Ok(Stored {
-        ever: rollups::sum(&tx, &wanted, |place| place.region)?.into_iter().collect(),
+        ever: rollups::by_region(&tx, &wanted)?.into_iter().collect(),
         drivers,
         open_alerts: alerts::list(&tx, ALERTS)?
             .iter()

@@ -101,7 +101,7 @@ pub(super) async fn read(
         spans: true,
     };
     let names = wanted.regions.clone();
-    let work = move |conn: &mut rusqlite::Connection| rollups::sum(conn, &wanted, |place| place.region);
+    let work = move |conn: &mut rusqlite::Connection| rollups::by_region(conn, &wanted);
     let mut stored = app.readers.run(work).await.map_err(failed)?;
     let mut sum = Tally::default();
     let mut regions = Vec::new();

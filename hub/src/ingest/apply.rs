@@ -15,12 +15,14 @@ use tomato_shared::sync::{begins_incarnation, incarnation_of, mark};
 use tomato_shared::time::UnixMs;
 
 use crate::fold::{Facts, Fold};
+use crate::projections::analytics::Deltas;
 use crate::rebuild;
 use crate::store::StoreFault;
 use crate::store::archive::{self, Past};
 use crate::store::events::{self, Position, Quarantined};
 use crate::store::forgotten;
 use crate::store::regions::{self, Cursor};
+use crate::store::rollups;
 
 /// One event as it arrived.
 #[derive(Debug, Clone)]
@@ -263,11 +265,14 @@ impl<'t, 'b> Run<'t, 'b> {
 
     fn finish(mut self) -> Result<Outcome, StoreFault> {
         self.store_events()?;
+        let mut all = Deltas::default();
         for (region, fold) in self.folds {
             let folded = fold.finish()?;
             self.outcome.anomalies += folded.anomalies;
             self.outcome.changed.insert(region, folded.orders);
+            all.join(folded.deltas);
         }
+        rollups::add_to_all(self.tx, &all)?;
         for (region, cursor) in &self.outcome.moved {
             regions::save_cursor(self.tx, region, *cursor)?;
         }

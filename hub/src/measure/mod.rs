@@ -3,7 +3,5 @@
 pub(crate) mod history;
 mod story;
 
-#[cfg(feature = "measure")]
 mod run;
-#[cfg(feature = "measure")]
 pub use run::{Plan, Report, Timed, run};

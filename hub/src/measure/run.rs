@@ -14,7 +14,7 @@ use crate::ingest::apply::{Arrival, Batch, apply};
 use crate::projections::analytics::{DAY_MS, Level};
 use crate::rebuild::bring_up;
 use crate::store::orders::Filter;
-use crate::store::rollups::{Place, Wanted};
+use crate::store::rollups::{By, Wanted};
 use crate::store::{self, StoreFault, archive, ledger, map, orders, reconcile, regions, rollups};
 
 /// Events per transaction, as when the hub catches up.
@@ -123,7 +123,8 @@ pub fn run(directory: &Path, plan: Plan) -> Result<Report, StoreFault> {
         count("SELECT count(*) FROM orders")?,
         count("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")?,
     );
-    let mut asked = ask(&conn, &names)?;
+    let mut asked = ask_rollups(&conn, &names)?;
+    asked.extend(ask_now(&conn)?);
     asked.extend(ask_orders(&conn, &names, start)?);
     Ok(Report {
         events,
@@ -142,6 +143,7 @@ fn arrival(region: &RegionId, (seq, payload): (u64, Vec<u8>)) -> Arrival {
             seq,
         },
         stream_seq: None,
+        follows: None,
         payload: Bytes::from(payload),
     }
 }
@@ -162,53 +164,89 @@ fn timed(what: &'static str, mut ask: impl FnMut() -> Result<usize, StoreFault>)
     })
 }
 
-fn ask(conn: &Connection, names: &[RegionId]) -> Result<Vec<Timed>, StoreFault> {
+/// What analytics is asked.
+fn ask_rollups(conn: &Connection, names: &[RegionId]) -> Result<Vec<Timed>, StoreFault> {
     let now = crate::clock::now();
-    let wanted = |level: Level, days: i64, spans: bool| Wanted {
+    let all = |level: Level, days: i64, spans: bool| Wanted {
         level,
         regions: names.to_vec(),
         from_ms: now.0 - days * DAY_MS,
         to_ms: i64::MAX,
         spans,
     };
-    let sum = |wanted: Wanted, group: fn(Place) -> (i64, i64)| move || Ok(rollups::sum(conn, &wanted, group)?.len());
-    let by_time: fn(Place) -> (i64, i64) = |place| (place.start_ms, 0);
-    let by_cell: fn(Place) -> (i64, i64) = |place| (0, place.cell);
-    let since = UnixMs(now.0 - 35 * DAY_MS);
+    let one = |level: Level, days: i64| Wanted {
+        regions: names.iter().take(1).cloned().collect(),
+        ..all(level, days, true)
+    };
+    let [time, region, cell] = [0, 1, 2].map(|place| By {
+        time: place == 0,
+        region: place == 1,
+        cell: place == 2,
+    });
+    let whole_days = Level::RegionDay;
     let totals = Wanted {
         from_ms: 0,
-        ..wanted(Level::Ever, 0, true)
+        ..all(Level::Ever, 0, true)
     };
-    Ok(vec![
-        timed(
+    let questions = [
+        (
             "a year by day, all regions, counts and money",
-            sum(wanted(Level::RegionDay, 366, false), by_time),
-        )?,
-        timed(
+            all(whole_days, 366, false),
+            time,
+        ),
+        (
             "a year by day, all regions, with percentiles",
-            sum(wanted(Level::RegionDay, 366, true), by_time),
-        )?,
-        timed(
+            all(whole_days, 366, true),
+            time,
+        ),
+        (
+            "a year by day, one region, with percentiles",
+            one(whole_days, 366),
+            time,
+        ),
+        (
+            "a year in each region, with percentiles",
+            all(whole_days, 366, true),
+            region,
+        ),
+        (
+            "a year by cell, one region, with percentiles",
+            one(Level::CellDay, 366),
+            cell,
+        ),
+        (
             "a week by hour, all regions, with percentiles",
-            sum(wanted(Level::RegionHour, 7, true), by_time),
-        )?,
-        timed(
+            all(Level::RegionHour, 7, true),
+            time,
+        ),
+        (
             "a day by minute, all regions, counts and money",
-            sum(wanted(Level::RegionMinute, 1, false), by_time),
-        )?,
-        timed("a month by cell, one region, with percentiles", {
-            let one = Wanted {
-                regions: names.iter().take(1).cloned().collect(),
-                ..wanted(Level::CellDay, 30, true)
-            };
-            sum(one, by_cell)
-        })?,
+            all(Level::RegionMinute, 1, false),
+            time,
+        ),
+        (
+            "a month by cell, one region, with percentiles",
+            one(Level::CellDay, 30),
+            cell,
+        ),
+        ("totals of each region", totals, region),
+    ];
+    questions
+        .into_iter()
+        .map(|(what, wanted, by)| timed(what, || Ok(rollups::sum(conn, &wanted, by)?.len())))
+        .collect()
+}
+
+/// What the money page and the map are asked.
+fn ask_now(conn: &Connection) -> Result<Vec<Timed>, StoreFault> {
+    let now = crate::clock::now();
+    let since = UnixMs(now.0 - 35 * DAY_MS);
+    Ok(vec![
         timed("balances of every region", || Ok(ledger::balances(conn)?.len()))?,
         timed("what does not match", || {
             Ok(reconcile::unmatched(conn, (since, now), 500)?.len())
         })?,
         timed("orders under way by cell", || Ok(map::open_by_cell(conn)?.len()))?,
-        timed("totals of all regions", sum(totals, by_time))?,
     ])
 }
 
@@ -258,4 +296,28 @@ fn ask_orders(conn: &Connection, names: &[RegionId], started: UnixMs) -> Result<
         })?,
         timed("cancelled orders of a region", page(cancelled))?,
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_measured_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = Plan {
+            events: 20_000,
+            regions: 3,
+            days: 40,
+        };
+        let report = run(dir.path(), plan).unwrap();
+        assert!(report.events >= plan.events && report.orders > 1_000, "{report:?}");
+        assert_eq!(report.tenths.last().map(|tenth| tenth.events), Some(report.events));
+        for asked in &report.asked {
+            assert!(asked.rows > 0, "{asked:?}");
+        }
+        let planted = report.asked.iter().find(|asked| asked.what == "what does not match");
+        // Refunds may be under way besides.
+        assert!(planted.is_some_and(|asked| asked.rows >= PLANTS.len()), "{planted:?}");
+    }
 }

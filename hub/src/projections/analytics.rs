@@ -18,6 +18,8 @@ use super::tally::{Counts, Reason, Span, Tally};
 pub(crate) const MINUTE_MS: i64 = 60_000;
 pub(crate) const HOUR_MS: i64 = 60 * MINUTE_MS;
 pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
+/// Thirty-two days: no month of a calendar, but a long step through a year.
+const MONTH_MS: i64 = 32 * DAY_MS;
 
 /// How finely a rollup tells time and place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,10 +32,12 @@ pub(crate) enum Level {
     CellDay,
     CellHour,
     CellMinute,
+    RegionMonth,
+    CellMonth,
 }
 
 impl Level {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Ever,
         Self::RegionDay,
         Self::RegionHour,
@@ -41,6 +45,8 @@ impl Level {
         Self::CellDay,
         Self::CellHour,
         Self::CellMinute,
+        Self::RegionMonth,
+        Self::CellMonth,
     ];
 
     /// As it is stored.
@@ -53,6 +59,8 @@ impl Level {
             Self::CellDay => 4,
             Self::CellHour => 5,
             Self::CellMinute => 6,
+            Self::RegionMonth => 7,
+            Self::CellMonth => 8,
         }
     }
 
@@ -60,6 +68,7 @@ impl Level {
     pub(crate) const fn stretch_ms(self) -> Option<i64> {
         match self {
             Self::Ever => None,
+            Self::RegionMonth | Self::CellMonth => Some(MONTH_MS),
             Self::RegionDay | Self::CellDay => Some(DAY_MS),
             Self::RegionHour | Self::CellHour => Some(HOUR_MS),
             Self::RegionMinute | Self::CellMinute => Some(MINUTE_MS),
@@ -69,7 +78,7 @@ impl Level {
     /// How long a rollup is kept; `None`: for good.
     pub(crate) const fn kept_ms(self) -> Option<i64> {
         match self {
-            Self::Ever | Self::RegionDay | Self::CellDay => None,
+            Self::Ever | Self::RegionMonth | Self::CellMonth | Self::RegionDay | Self::CellDay => None,
             Self::RegionHour => Some(400 * DAY_MS),
             Self::CellHour => Some(35 * DAY_MS),
             Self::RegionMinute => Some(2 * DAY_MS),
@@ -78,7 +87,21 @@ impl Level {
     }
 
     pub(crate) const fn by_cell(self) -> bool {
-        matches!(self, Self::CellDay | Self::CellHour | Self::CellMinute)
+        matches!(
+            self,
+            Self::CellMonth | Self::CellDay | Self::CellHour | Self::CellMinute
+        )
+    }
+
+    /// The next longer stretches, which hold the same; minutes do not have drivers' work, hours do.
+    pub(crate) const fn coarser(self) -> Option<Self> {
+        match self {
+            Self::RegionHour => Some(Self::RegionDay),
+            Self::CellHour => Some(Self::CellDay),
+            Self::RegionDay => Some(Self::RegionMonth),
+            Self::CellDay => Some(Self::CellMonth),
+            Self::Ever | Self::RegionMinute | Self::CellMinute | Self::RegionMonth | Self::CellMonth => None,
+        }
     }
 
     /// Where the stretch with `at` begins.
@@ -152,7 +175,7 @@ impl Deltas {
 
     /// Counts a driver's work, in the hours and days in which it was done; minutes do not have it.
     pub(crate) fn work(&mut self, stretch: Stretch) {
-        for level in [Level::Ever, Level::RegionDay, Level::RegionHour] {
+        for level in [Level::Ever, Level::RegionMonth, Level::RegionDay, Level::RegionHour] {
             let mut from = stretch.from;
             while from < stretch.to {
                 let next = level
@@ -164,6 +187,13 @@ impl Deltas {
                 counts.busy_ms += if stretch.busy { (to - from).0 } else { 0 };
                 from = to;
             }
+        }
+    }
+
+    /// Adds what is counted for whole regions; cells belong to one region each.
+    pub(crate) fn join(&mut self, region: Self) {
+        for (key, tally) in region.0.into_iter().filter(|((level, _, _), _)| !level.by_cell()) {
+            self.0.entry(key).or_default().add(&tally);
         }
     }
 

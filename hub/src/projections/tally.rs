@@ -201,47 +201,55 @@ impl Counts {
         pack.0
     }
 
-    /// The other way round; `None` for what [`Counts::to_bytes`] does not give.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (mut found, mut unpack) = (Self::default(), Unpack(bytes));
+    /// Adds stored counts; `None` for what [`Counts::to_bytes`] does not give.
+    pub(crate) fn add_stored(&mut self, bytes: &[u8]) -> Option<()> {
+        let mut unpack = Unpack(bytes);
         let here = unpack.get()?;
-        for (place, count) in (0u32..).zip(found.plain()) {
+        for (place, sum) in (0u32..).zip(self.plain()) {
             if here >> place & 1 == 1 {
-                *count = unpack.get_signed()?;
+                add(sum, unpack.get_signed()?);
             }
         }
         for _ in 0..unpack.get()? {
             let reason = CancelReason::from_name(unpack.get_text()?)?;
-            found.cancelled.insert(Reason(reason), unpack.get_signed()?);
+            add(self.cancelled.entry(Reason(reason)).or_default(), unpack.get_signed()?);
         }
         while !unpack.is_empty() {
-            let currency = unpack.get_text()?.parse().ok()?;
-            let money = Money {
-                revenue_minor: unpack.get_signed()?,
-                refunded_minor: unpack.get_signed()?,
-                tips_minor: unpack.get_signed()?,
-            };
-            found.money.insert(currency, money);
+            let money = self.money.entry(unpack.get_text()?.parse().ok()?).or_default();
+            for sum in money.amounts() {
+                add(sum, unpack.get_signed()?);
+            }
         }
-        Some(found)
+        Some(())
     }
 
     /// Adds other counts.
     pub(crate) fn add(&mut self, other: &Self) {
         let mut other = other.clone();
         for (sum, more) in self.plain().into_iter().zip(other.plain()) {
-            *sum = sum.saturating_add(*more);
+            add(sum, *more);
         }
         for (reason, more) in &other.cancelled {
-            *self.cancelled.entry(*reason).or_default() += more;
+            add(self.cancelled.entry(*reason).or_default(), *more);
         }
-        for (currency, more) in &other.money {
+        for (currency, more) in &mut other.money {
             let money = self.money.entry(*currency).or_default();
-            money.revenue_minor = money.revenue_minor.saturating_add(more.revenue_minor);
-            money.refunded_minor = money.refunded_minor.saturating_add(more.refunded_minor);
-            money.tips_minor = money.tips_minor.saturating_add(more.tips_minor);
+            for (sum, more) in money.amounts().into_iter().zip(more.amounts()) {
+                add(sum, *more);
+            }
         }
     }
+}
+
+impl Money {
+    /// In the order in which they are stored.
+    fn amounts(&mut self) -> [&mut i64; 3] {
+        [&mut self.revenue_minor, &mut self.refunded_minor, &mut self.tips_minor]
+    }
+}
+
+fn add(sum: &mut i64, more: i64) {
+    *sum = sum.saturating_add(more);
 }
 
 impl Tally {
@@ -259,10 +267,11 @@ mod tests {
     #[test]
     fn tallies_come_back_as_they_were_stored() {
         let mut tally = Tally::default();
-        assert_eq!(
-            Counts::from_bytes(&tally.counts.to_bytes()).as_ref(),
-            Some(&tally.counts)
-        );
+        let read = |bytes: &[u8]| {
+            let mut counts = Counts::default();
+            counts.add_stored(bytes).map(|()| counts)
+        };
+        assert_eq!(read(&tally.counts.to_bytes()).as_ref(), Some(&tally.counts));
         tally.counts.created = 3;
         tally.counts.busy_ms = i64::MAX;
         tally.counts.given_back = -1;
@@ -276,8 +285,12 @@ mod tests {
         tally.spans.count(Span::Placement, 5);
         tally.spans.count(Span::ClickToDoor, 1_800_000);
         let bytes = tally.counts.to_bytes();
-        assert_eq!(Counts::from_bytes(&bytes).as_ref(), Some(&tally.counts));
-        assert_eq!(Counts::from_bytes(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(read(&bytes).as_ref(), Some(&tally.counts));
+        assert_eq!(read(&bytes[..bytes.len() - 1]), None);
+        let (mut stored, mut twice) = (tally.counts.clone(), tally.counts.clone());
+        assert_eq!(stored.add_stored(&bytes), Some(()));
+        twice.add(&tally.counts);
+        assert_eq!(stored, twice, "in both ways the same sum");
         let mut spans = Spans::default();
         assert_eq!(spans.add_stored(&tally.spans.to_bytes()), Some(()));
         assert_eq!(spans, tally.spans);

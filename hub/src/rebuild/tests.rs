@@ -306,7 +306,7 @@ fn analytics_are_a_recount_of_the_orders() {
             to_ms: i64::MAX,
             spans: true,
         };
-        let found = rollups::sum(&hub.conn, &wanted, |_| ()).unwrap().remove(&()).unwrap();
+        let found = rollups::whole(&hub.conn, &wanted).unwrap();
         let counts = &found.counts;
         let recount = |condition: &str| hub.whole(&format!("SELECT count(*) FROM orders WHERE {condition}"));
         assert_eq!(counts.created, recount("1"), "{level:?}");
@@ -326,8 +326,69 @@ fn analytics_are_a_recount_of_the_orders() {
         assert_eq!(money.refunded_minor, sum("refunded_minor", "1"), "{level:?}");
         let door = found.spans.get(crate::projections::tally::Span::ClickToDoor).unwrap();
         assert_eq!(door.len(), counts.delivered);
-        if matches!(level, Level::Ever | Level::RegionDay | Level::RegionHour) {
+        if matches!(
+            level,
+            Level::Ever | Level::RegionMonth | Level::RegionDay | Level::RegionHour
+        ) {
             assert!(counts.busy_ms > 0 && counts.online_ms >= counts.busy_ms, "{level:?}");
+        }
+    }
+}
+
+#[test]
+fn sums_are_the_same_by_whichever_stretches_they_are_read() {
+    use crate::projections::analytics::{DAY_MS, HOUR_MS, Level};
+    use crate::projections::tally::Tally;
+    let mut hub = Hub::new();
+    // Some hundred days, the regions in turns.
+    let slow = |region: &str, seed| History::new(region.parse().unwrap(), seed, START, 12_000_000).unwrap();
+    let (blr, ams) = (
+        finished(&mut slow("blr", 3), 9_000),
+        finished(&mut slow("ams", 4), 4_000),
+    );
+    let mut ams = ams.chunks(400);
+    for chunk in blr.chunks(900) {
+        hub.take("blr", chunk, 250);
+        hub.take("ams", ams.next().unwrap_or_default(), 400);
+    }
+    hub.take("ams", &ams.flatten().cloned().collect::<Vec<_>>(), 400);
+    let days = hub.whole("SELECT count(*) FROM rollups WHERE level = 1 AND region = ''");
+    assert!(days > 70, "{days}");
+    for (level, unit_ms) in [
+        (Level::RegionDay, DAY_MS),
+        (Level::RegionHour, HOUR_MS),
+        (Level::CellDay, DAY_MS),
+    ] {
+        for (from, to) in [(0, 1_000_000), (3, 90), (1, 33), (5, 6), (40, 75)] {
+            let wanted = |regions: &[&str]| rollups::Wanted {
+                level,
+                regions: regions.iter().map(|region| region.parse().unwrap()).collect(),
+                from_ms: level.start(START) + from * unit_ms,
+                to_ms: level.start(START) + to * unit_ms,
+                spans: true,
+            };
+            let fine = |regions: &[&str]| {
+                let by = rollups::By {
+                    time: true,
+                    region: true,
+                    cell: true,
+                };
+                let mut sum = Tally::default();
+                for tally in rollups::sum(&hub.conn, &wanted(regions), by).unwrap().values() {
+                    sum.add(tally);
+                }
+                sum
+            };
+            for regions in [&["blr"][..], &["ams"], &["ams", "blr"]] {
+                let whole = rollups::whole(&hub.conn, &wanted(regions)).unwrap();
+                assert_eq!(whole, fine(regions), "{level:?} {from} {to} {regions:?}");
+                // The shorter history ends before.
+                let maybe_none = unit_ms == HOUR_MS || to - from < 30 || regions == ["ams"];
+                assert!(
+                    maybe_none || whole.counts.created > 0,
+                    "{level:?} {from} {to} {regions:?}"
+                );
+            }
         }
     }
 }

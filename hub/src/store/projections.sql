@@ -155,7 +155,8 @@ CREATE TABLE restaurants (
     PRIMARY KEY (restaurant_id, region)
 ) STRICT, WITHOUT ROWID;
 
--- Analytics: what happened in a stretch of time, per region and per region and cell; see projections/tally.rs.
+-- Analytics: what happened in a stretch of time, per region and per region and cell, and in all regions together (the
+-- region without a name); see projections/tally.rs.
 CREATE TABLE rollups (
     level            INTEGER NOT NULL,          -- projections/analytics.rs, Level
     region           TEXT    NOT NULL,

@@ -58,14 +58,15 @@ pub(crate) fn unmatched(
 }
 
 /// Orders whose events and books do not agree.
-const ORDERS: &str = "SELECT * FROM orders WHERE mismatch IS NOT NULL ORDER BY placed_at_ms LIMIT ?1";
+const ORDERS: &str =
+    "SELECT * FROM orders INDEXED BY orders_unmatched WHERE mismatch IS NOT NULL ORDER BY placed_at_ms LIMIT ?1";
 /// Orders without postings, of regions that had begun to post when they were placed.
 const UNBOOKED: &str = "SELECT o.*
-     FROM orders o JOIN region_state s USING (region)
+     FROM region_state s CROSS JOIN orders o INDEXED BY orders_unbooked ON o.region = s.region
+         AND o.placed_at_ms >= (SELECT p.at_ms FROM postings p WHERE p.region = s.region ORDER BY p.seq LIMIT 1)
      WHERE o.mismatch IS NULL AND o.postings = 0 AND o.taken_minor + o.cash_minor > 0 AND s.postings > 0
-         AND o.placed_at_ms >= (SELECT p.at_ms FROM postings p WHERE p.region = o.region ORDER BY p.seq LIMIT 1)
      ORDER BY o.placed_at_ms LIMIT ?1";
-const REFUNDS: &str = "SELECT r.*, o.currency AS currency FROM refunds r
+const REFUNDS: &str = "SELECT r.*, o.currency AS currency FROM refunds r INDEXED BY refunds_open
      LEFT JOIN orders o ON o.order_id = r.order_id AND o.region = r.region
      WHERE r.state <> 'done' AND (r.state = 'failed' OR r.requested_at_ms < ?1) ORDER BY r.requested_at_ms LIMIT ?2";
 /// Transactions on statements that are unknown here, or have other amounts.
