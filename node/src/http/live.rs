@@ -2,7 +2,8 @@
 //!
 //! HELLO, then either what was missed since `?after=` or a SNAPSHOT, then messages as they are committed. The server
 //! sends a HEARTBEAT every [`HEARTBEAT`] and drops peers that do not answer its pings; a reader that falls behind gets
-//! RESYNC and a new SNAPSHOT. Nothing that a client sends has a meaning; it is only bounded.
+//! RESYNC and a new SNAPSHOT. An idle driver is told by HINT where to wait. Nothing that a client sends has a meaning; it is
+//! only bounded.
 
 mod session;
 mod sockets;

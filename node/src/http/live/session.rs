@@ -13,6 +13,7 @@ use tomato_shared::id::OrderId;
 use tomato_shared::time::UnixMs;
 
 use super::{HEARTBEAT, SEND_WITHIN, SILENT_BEATS};
+use crate::dispatch::board::HintView;
 use crate::engine::model::By;
 use crate::engine::view::OrderView;
 use crate::feed::Subscription;
@@ -36,6 +37,12 @@ pub(crate) enum Control {
     },
     /// The socket is alive.
     Heartbeat {},
+    /// For a driver with nothing to do: where they had better wait; never binding.
+    Hint {
+        /// Absent where the one before no longer holds.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<HintView>,
+    },
     /// Something was missed: a snapshot follows.
     Resync {},
     /// Every order of the caller that is not over.
@@ -59,6 +66,8 @@ pub(super) struct Session {
     socket: WebSocket,
     /// Versions told by the newest snapshot: what waited in the queue meanwhile must not take an order back.
     told: HashMap<OrderId, u32>,
+    /// The newest hint that was told.
+    hint: Option<HintView>,
     heard_at: Instant,
     /// Start of the second that is being counted, and frames in it.
     window: (Instant, u32),
@@ -74,6 +83,7 @@ impl Session {
             encoding,
             socket,
             told: HashMap::new(),
+            hint: None,
             heard_at: now,
             window: (now, 0),
         }
@@ -169,7 +179,20 @@ impl Session {
             return Err(closing(close_code::AWAY, "silent"));
         }
         self.control(&Control::Heartbeat {}).await?;
+        self.hint().await?;
         self.raw(Message::Ping(Bytes::new())).await
+    }
+
+    /// Tells a driver of a new hint. Looked for with the heartbeat: plans come seldom, and nothing hangs on a hint.
+    async fn hint(&mut self) -> Result<(), End> {
+        let By::Driver(id) = self.by else { return Ok(()) };
+        let hint = self.app.board.shown().hints.get(&id).cloned();
+        let place = |hint: &Option<HintView>| hint.as_ref().map(|hint| hint.place);
+        if place(&hint) != place(&self.hint) {
+            self.hint.clone_from(&hint);
+            self.control(&Control::Hint { hint }).await?;
+        }
+        Ok(())
     }
 
     fn heard(&mut self, frame: Option<Result<Message, axum::Error>>) -> Result<(), End> {

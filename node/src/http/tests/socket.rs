@@ -10,6 +10,8 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tomato_shared::runtime::serve::{self, ServeLimits};
 
 use super::*;
+use crate::dispatch::plane::Plane;
+use crate::engine::matching::{Hint, Plan, Point};
 use crate::http::live::{FRAME_MAX, SOCKETS_MAX};
 
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -278,4 +280,41 @@ async fn heartbeats_come_by_themselves() {
             beats += i32::from(text.contains("HEARTBEAT"));
         }
     }
+}
+
+#[tokio::test]
+async fn idle_driver_hears_where_to_wait() {
+    let rig = Rig::new();
+    rig.seed().await;
+    let addr = serve(&rig).await;
+    let mut phone = connect(&addr, &rig.driver(DRIVER), "", "json").await.unwrap();
+    let mut other = connect(&addr, &rig.driver(OTHER_DRIVER), "", "json").await.unwrap();
+    for client in [&mut phone, &mut other] {
+        expect(client, "HELLO").await;
+        expect(client, "SNAPSHOT").await;
+    }
+    let plane = Plane::around(LatLng::new(12.97, 77.59).ok());
+    let show = |hints: Vec<Hint>| {
+        let plan = Plan {
+            hints,
+            ..Plan::default()
+        };
+        rig.app.board.show(&plan, &plane, (rig.app.clock.now(), None));
+    };
+    let hint = |driver| Hint {
+        driver,
+        to: Point { x_m: 0.0, y_m: 0.0 },
+        shortage_permille: 1_500,
+        why: "busy soon".into(),
+    };
+    show(vec![hint(DRIVER)]);
+    let heard = expect(&mut phone, "HINT").await["hint"].clone();
+    assert_eq!(
+        (&heard["place"]["lat"], &heard["why"]),
+        (&json!(12.97), &json!("busy soon"))
+    );
+    // A hint that no longer holds is taken back; the other driver heard nothing of the first.
+    show(vec![hint(OTHER_DRIVER)]);
+    assert_eq!(expect(&mut phone, "HINT").await["hint"], Value::Null);
+    assert_eq!(expect(&mut other, "HINT").await["hint"]["why"], "busy soon");
 }
