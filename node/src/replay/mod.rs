@@ -8,6 +8,8 @@
 //! | [`run`] [`simulate`] | what the dispatcher may know; minute by minute by the rules |
 //! | [`outcome`] | what came of it: trips and their stops |
 //! | [`check`] | re-derives every time and place of a solution, strictly |
+//! | [`ablation`] | what each idea brings: replays with one left out at a time |
+//! | `synth` | made-up instances of the same shape, that nothing was tuned to |
 //! | [`summary`] [`output`] | measures and tables; solution files and summary.json |
 
 #![expect(
@@ -16,6 +18,7 @@
     reason = "minutes, pay and service times are bounded as they are read, indices count rows of a file"
 )]
 
+pub mod ablation;
 pub mod check;
 pub mod command;
 pub mod instance;
@@ -24,7 +27,6 @@ pub mod output;
 pub mod run;
 pub mod simulate;
 pub mod summary;
-#[cfg(test)]
 mod synth;
 #[cfg(test)]
 mod tests;

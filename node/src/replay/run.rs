@@ -2,6 +2,7 @@
 
 use crate::engine::matching::{self, Assignment, Config, PrepModel, PrepPrior, Problem, Ready};
 
+use super::ablation::Withheld;
 use super::check;
 use super::instance::Instance;
 use super::outcome::Outcome;
@@ -35,27 +36,50 @@ const LEARN_AFTER_MIN: i64 = 45;
 /// What a restaurant's mean over the instance weighs in `HistoricMean`, in orders.
 const HISTORY_ORDERS: usize = 60;
 
+/// How an instance is replayed.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The dispatcher's settings; what the instance prescribes goes before.
+    pub config: Config,
+    /// Which dispatcher.
+    pub policy: Policy,
+    /// What is known of preparation,
+    pub prep: Prep,
+    /// and what is believed before anything is.
+    pub prior: PrepPrior,
+    /// What is kept from the dispatcher.
+    pub withheld: Withheld,
+}
+
+impl Setup {
+    /// The dispatcher as it is.
+    pub fn of(policy: Policy, prep: Prep) -> Self {
+        Self {
+            config: Config::default(),
+            policy,
+            prep,
+            prior: PrepPrior::default(),
+            withheld: Withheld::Nothing,
+        }
+    }
+}
+
 /// Replays `instance`; returns the solution, its measures and every rule it breaks. `clock_ms` times the rounds and
 /// decides nothing. Cost: one plan per minute in which an order waits.
-pub fn run(
-    instance: &Instance,
-    config: &Config,
-    policy: Policy,
-    prep: Prep,
-    clock_ms: &dyn Fn() -> f64,
-) -> (Outcome, Summary, Vec<String>) {
-    let config = &by_the_rules(instance, config);
+pub fn run(instance: &Instance, setup: &Setup, clock_ms: &dyn Fn() -> f64) -> (Outcome, Summary, Vec<String>) {
+    let config = &by_the_rules(instance, &setup.config);
     let mut tentative = Vec::new();
     let mut decide = |problem: &mut Problem| -> Vec<Assignment> {
-        if policy == Policy::Nearest {
+        if setup.policy == Policy::Nearest {
             return matching::nearest(problem, config).assignments;
         }
         problem.tentative = std::mem::take(&mut tentative);
+        setup.withheld.take_from(problem, config);
         let plan = matching::plan(problem, config);
         tentative = plan.tentative;
         plan.assignments
     };
-    let mut kitchen = Kitchen::new(instance, prep);
+    let mut kitchen = Kitchen::new(instance, setup);
     let mut reveal = |order: usize, now: i64| kitchen.reveal(order, now);
     let outcome = simulate(
         instance,
@@ -99,9 +123,9 @@ struct Kitchen<'a> {
 }
 
 impl Kitchen<'_> {
-    fn new(instance: &Instance, prep: Prep) -> Kitchen<'_> {
-        let mut model = PrepModel::new(PrepPrior::default());
-        if prep == Prep::HistoricMean {
+    fn new<'a>(instance: &'a Instance, setup: &Setup) -> Kitchen<'a> {
+        let mut model = PrepModel::new(setup.prior.clone());
+        if setup.prep == Prep::HistoricMean {
             let mut sums = vec![(0, 0); instance.restaurants.len()];
             for order in &instance.orders {
                 sums[order.restaurant].0 += 1;
@@ -117,7 +141,7 @@ impl Kitchen<'_> {
         }
         Kitchen {
             instance,
-            prep,
+            prep: setup.prep,
             model,
             learned: vec![false; instance.orders.len()],
             learned_until_min: i64::MIN,

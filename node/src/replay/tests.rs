@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+use super::ablation::Withheld;
 use super::check::check;
 use super::instance::Instance;
 use super::outcome::{Outcome, Trip};
 use super::output;
-use super::run::{Policy, Prep, run};
+use super::run::{Policy, Prep, Setup, run};
 use super::synth::{generate, suite};
 use crate::engine::matching::Config;
 
@@ -18,7 +19,14 @@ fn replay(instance: &Instance, policy: Policy, prep: Prep) -> Outcome {
         candidates: 8,
         ..Config::default()
     };
-    let (outcome, _, faults) = run(instance, &config, policy, prep, &|| 0.0);
+    let (outcome, _, faults) = run(
+        instance,
+        &Setup {
+            config,
+            ..Setup::of(policy, prep)
+        },
+        &|| 0.0,
+    );
     assert!(faults.is_empty(), "{faults:?}");
     outcome
 }
@@ -113,6 +121,35 @@ fn a_tampered_solution_is_found_out() {
     }
 }
 
+#[test]
+fn whatever_is_withheld_the_rules_are_kept_and_it_is_missed() {
+    use Withheld::{LastPlan, NotFree, NotReady, OpenPickups, Spread};
+
+    let instance = small();
+    let config = Config {
+        improve_work: 300,
+        candidates: 8,
+        ..Config::default()
+    };
+    let play = |withheld| {
+        let whole = Setup::of(Policy::Matching, Prep::Estimated);
+        let setup = Setup {
+            config: config.clone(),
+            withheld,
+            ..whole
+        };
+        let (outcome, row, faults) = run(&instance, &setup, &|| 0.0);
+        assert!(faults.is_empty(), "{withheld:?}: {faults:?}");
+        (decided(&outcome, i64::MAX), row.pctd)
+    };
+    let (whole, pctd) = play(Withheld::Nothing);
+    for withheld in [NotReady, NotFree, LastPlan, OpenPickups, Spread] {
+        let (without, worse) = play(withheld);
+        assert_ne!(whole, without, "{withheld:?}");
+        assert!(withheld != NotReady || worse > pctd + 1.0, "{worse} and {pctd}");
+    }
+}
+
 /// Writes a small instance of two orders, with `file` replaced by `text` or, without one, left out.
 fn written(dir: &Path, file: &str, text: Option<&str>) {
     for (name, usual) in [
@@ -140,7 +177,7 @@ fn solution_files_are_written_as_the_evaluator_reads_them() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), "", None);
     let instance = Instance::read(dir.path()).unwrap();
-    let (outcome, row, faults) = run(&instance, &Config::default(), Policy::Matching, Prep::Known, &|| 0.0);
+    let (outcome, row, faults) = run(&instance, &Setup::of(Policy::Matching, Prep::Known), &|| 0.0);
     assert!(faults.is_empty(), "{faults:?}");
     output::write(&dir.path().join("out"), &instance, &outcome, &row).unwrap();
     let text = |name: &str| fs::read_to_string(dir.path().join("out").join(name)).unwrap();

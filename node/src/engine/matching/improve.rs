@@ -2,6 +2,7 @@
 
 use super::grid::Grid;
 use super::search::Search;
+use super::trip::Schedule;
 
 /// Restaurants whose orders count as related.
 const STOPS_RELATED: usize = 12;
@@ -16,6 +17,29 @@ impl Sequence {
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) as usize) % bound.max(1)
+    }
+}
+
+/// The best state that was found. Worse ones are gone through on the way to better ones.
+struct Best {
+    total_ms: i64,
+    schedules: Vec<Schedule>,
+    costs: Vec<i64>,
+    cab_of: Vec<Option<u32>>,
+    /// What has changed since: orders and drivers, as often as they did. Only these are copied: a plan has few of a region's.
+    since: Vec<(u32, Option<u32>)>,
+}
+
+impl Best {
+    fn take(&mut self, search: &Search, total_ms: i64) {
+        self.total_ms = total_ms;
+        for (job, cab) in self.since.drain(..) {
+            self.cab_of[job as usize] = search.cab_of[job as usize];
+            for cab in cab.into_iter().chain(search.cab_of[job as usize]) {
+                self.schedules[cab as usize] = search.schedules[cab as usize];
+                self.costs[cab as usize] = search.costs[cab as usize];
+            }
+        }
     }
 }
 
@@ -43,8 +67,13 @@ impl Search<'_> {
         let related = self.related();
         let mut sequence = Sequence(0x5eed);
         let mut total_ms = self.total_ms();
-        let mut best_ms = total_ms;
-        let mut best = (self.schedules.clone(), self.costs.clone(), self.cab_of.clone());
+        let mut best = Best {
+            total_ms,
+            schedules: self.schedules.clone(),
+            costs: self.costs.clone(),
+            cab_of: self.cab_of.clone(),
+            since: Vec::new(),
+        };
         let config = self.work.config;
         let begin = self.spent;
         let end = (begin + config.improve_work).min(config.work_max);
@@ -52,17 +81,12 @@ impl Search<'_> {
             let out = self.ruin(&mut sequence, &related);
             let heat_ms = config.heat_ms * (end - self.spent.min(end)) as i64 / (end - begin) as i64;
             let allowed_ms = heat_ms * sequence.below(1000) as i64 / 1000;
-            total_ms = self.rebuild(&out, total_ms, allowed_ms);
-            if total_ms < best_ms {
-                best_ms = total_ms;
-                if config.heat_ms > 0 {
-                    best = (self.schedules.clone(), self.costs.clone(), self.cab_of.clone());
-                }
+            total_ms = self.rebuild(&out, (total_ms, allowed_ms), &mut best.since);
+            if total_ms < best.total_ms {
+                best.take(self, total_ms);
             }
         }
-        if config.heat_ms > 0 {
-            (self.schedules, self.costs, self.cab_of) = best;
-        }
+        (self.schedules, self.costs, self.cab_of) = (best.schedules, best.costs, best.cab_of);
     }
 
     /// Chooses what to take out: a few related orders, or all orders of a few neighbouring drivers.
@@ -111,10 +135,16 @@ impl Search<'_> {
         out
     }
 
-    /// Takes `out` out and puts it back in that order; undoes it all if that costs more. Returns the total.
-    fn rebuild(&mut self, out: &[u32], before_ms: i64, allowed_ms: i64) -> i64 {
+    /// Takes `out` out and puts it back in that order; undoes it all if that costs more than is allowed. Returns the total, and
+    /// adds to `since` where the orders were.
+    fn rebuild(
+        &mut self,
+        out: &[u32],
+        (before_ms, allowed_ms): (i64, i64),
+        since: &mut Vec<(u32, Option<u32>)>,
+    ) -> i64 {
         self.spent += 1;
-        let mut touched: Vec<(usize, super::trip::Schedule, i64)> = Vec::new();
+        let mut touched: Vec<(usize, Schedule, i64)> = Vec::new();
         let mut homes: Vec<(u32, Option<u32>)> = Vec::new();
         let mut delta_ms = 0;
         let unserved_ms = self.work.config.unserved_ms;
@@ -142,6 +172,7 @@ impl Search<'_> {
             }
         }
         if delta_ms <= allowed_ms {
+            since.append(&mut homes);
             return before_ms + delta_ms;
         }
         for (cab, schedule, cost_ms) in touched.into_iter().rev() {
