@@ -210,6 +210,8 @@ pub struct EnrolmentConfig {
     /// Where regions reach the hub's leaf port: `nats-leaf://host:port`, `tls://host:port` or `wss://host:port`.
     /// Default: the leaf port itself, on 127.0.0.1 where it listens on every address.
     pub leaf_urls: Vec<String>,
+    /// Certificates (PEM) that sign that of the leaf port, where it is not one that every system trusts. Default none.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl HubConfig {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nkeys::KeyPair;
 use tomato_shared::cell::RegionId;
+use tomato_shared::money::Currency;
 use tomato_shared::time::UnixMs;
 
 use crate::clock;
@@ -52,18 +53,48 @@ pub enum Added {
 pub struct Enrolment {
     /// The secret half of the key, readable by its owner only.
     pub seed_file: PathBuf,
-    /// TOML for the node's configuration.
+    /// The node's configuration, or what to add to it.
     pub snippet_file: PathBuf,
     /// What stands in it.
     pub snippet: String,
 }
 
-/// Registers a region and writes `<out>/<region>.seed` (mode 0600) and `<out>/<region>.toml`. The key of a registered
-/// region is replaced only if `rotate`; the old one then holds until its link ends.
+/// What a node's configuration says besides its link, for one that is ready to run.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Site {
+    /// Writes a whole configuration: where apps will reach the node, with its scheme.
+    #[arg(long, required = false)]
+    pub public_url: String,
+    /// ISO 4217 currency of all its prices.
+    #[arg(long, required = false)]
+    pub currency: Currency,
+    /// IANA time zone, as Asia/Kolkata.
+    #[arg(long, required = false)]
+    pub time_zone: String,
+    /// Middle of the region, in degrees.
+    #[arg(long, required = false, allow_negative_numbers = true)]
+    pub lat: f64,
+    /// Middle of the region, in degrees.
+    #[arg(long, required = false, allow_negative_numbers = true)]
+    pub lng: f64,
+    /// Rings of cells (about 2.1 km each) around it.
+    #[arg(long, required = false)]
+    pub rings: u32,
+}
+
+/// Registers a region and writes `<out>/<region>.seed` (mode 0600) and `<out>/<region>.toml`: with a `site` a configuration
+/// that is ready to run, else what has to be added to one. The key of a registered region is replaced only if `rotate`; a
+/// running hub then ends the link with the old one. A hub that does not know the region, as one that has lost its file, takes the
+/// seed again that lies in `out`, so that the node needs nothing new.
 ///
 /// # Errors
 /// [`EnrolFault`]; the registry is changed only after the seed is on disk.
-pub fn add(config: &HubConfig, region: &RegionId, out: &Path, rotate: bool) -> Result<Added, EnrolFault> {
+pub fn add(
+    config: &HubConfig,
+    region: &RegionId,
+    (out, site): (&Path, Option<&Site>),
+    rotate: bool,
+) -> Result<Added, EnrolFault> {
     let mut conn = store::open(&config.database())?;
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -71,7 +102,14 @@ pub fn add(config: &HubConfig, region: &RegionId, out: &Path, rotate: bool) -> R
     };
     std::fs::create_dir_all(out).map_err(failed(out))?;
     let out = out.canonicalize().map_err(failed(out))?;
-    let pair = KeyPair::new_user();
+    let seed_file = out.join(format!("{region}.seed"));
+    // Never one that was revoked: then the hub knows the region.
+    let kept = std::fs::read_to_string(&seed_file).ok().filter(|_| !rotate);
+    let kept = kept.and_then(|seed| KeyPair::from_seed(seed.trim()).ok());
+    let pair = match kept {
+        Some(pair) if !regions::is_known(&conn, region)? => pair,
+        Some(_) | None => KeyPair::new_user(),
+    };
     // Under another name first: an existing seed must survive if the region turns out to be registered.
     let fresh = out.join(format!("{region}.seed.new"));
     write_secret(&fresh, &pair.seed()?).map_err(failed(&fresh))?;
@@ -80,9 +118,11 @@ pub fn add(config: &HubConfig, region: &RegionId, out: &Path, rotate: bool) -> R
         std::fs::remove_file(&fresh).map_err(failed(&fresh))?;
         return Ok(Added::Exists);
     }
-    let seed_file = out.join(format!("{region}.seed"));
     std::fs::rename(&fresh, &seed_file).map_err(failed(&seed_file))?;
-    let snippet = snippet(region, &config.leaf_urls(), &seed_file);
+    let mut snippet = link(region, config, &seed_file);
+    if let Some(site) = site {
+        snippet = format!("{}\n{snippet}", whole(region, config, site));
+    }
     let snippet_file = out.join(format!("{region}.toml"));
     std::fs::write(&snippet_file, &snippet).map_err(failed(&snippet_file))?;
     Ok(Added::Enrolled(Enrolment {
@@ -155,14 +195,59 @@ fn write_secret(path: &Path, seed: &str) -> std::io::Result<()> {
     file.sync_all()
 }
 
-fn snippet(region: &RegionId, leaf_urls: &[String], seed_file: &Path) -> String {
-    let urls: Vec<toml::Value> = leaf_urls.iter().cloned().map(toml::Value::String).collect();
-    let urls = toml::Value::Array(urls);
-    let seed = toml::Value::String(seed_file.to_string_lossy().into_owned());
+fn link(region: &RegionId, config: &HubConfig, seed_file: &Path) -> String {
+    let urls = config.leaf_urls().into_iter().map(toml::Value::String);
+    let urls = toml::Value::Array(urls.collect());
+    let ca = config.enrolment.ca_file.as_deref();
+    let ca = ca.map(|ca| format!("ca_file = {}\n", quoted(&absolute(ca))));
     format!(
-        "# Link of region {region} to the hub: add this to the node's configuration, and keep the seed file secret.\n\
-         [broker.leaf]\nhub_urls = {urls}\nseed_file = {seed}\n"
+        "# Link of region {region} to the hub; keep the seed file secret.\n\
+         [broker.leaf]\nhub_urls = {urls}\nseed_file = {}\n{}",
+        quoted(&seed_file.to_string_lossy()),
+        ca.unwrap_or_default()
     )
+}
+
+/// What a node has to be told, with who the hub trusts.
+fn whole(region: &RegionId, config: &HubConfig, site: &Site) -> String {
+    let (id, zone, url) = (
+        quoted(region.as_str()),
+        quoted(&site.time_zone),
+        quoted(&site.public_url),
+    );
+    let mut text = format!(
+        "# Region {region}, ready to run where these files are: tomato-node run --config FILE\n\
+         # Everything else has its default, see config/node.toml; tomato-node check --config FILE names what is wrong.\n\n\
+         data_dir = {}\n\n\
+         [region]\nid = {id}\nname = {id}\ncurrency = {}\ntime_zone = {zone}\n\
+         centre = {{ lat = {:?}, lng = {:?} }}\nrings = {}\npublic_url = {url}\n\n\
+         [auth]\naudience = {}\n",
+        quoted(&format!("data/{region}")),
+        quoted(site.currency.code()),
+        site.lat,
+        site.lng,
+        site.rings,
+        quoted(&config.auth.audience),
+    );
+    for issuer in &config.auth.issuers {
+        text.push_str(&format!(
+            "\n[[auth.issuers]]\nissuer = {}\njwks_file = {}\n",
+            quoted(&issuer.issuer),
+            quoted(&absolute(&issuer.jwks_file))
+        ));
+    }
+    text
+}
+
+/// As a string of TOML.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// A path that holds in any working directory.
+fn absolute(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

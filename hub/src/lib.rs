@@ -6,6 +6,7 @@
 //! | [`enrol`] | `tomato-hub region`: lets regions in, and out |
 //! | [`cells`] | `tomato-hub cells`: has cells change hands |
 //! | `registry` | notices changes of the registry while the hub runs |
+//! | `admission` | lets registered regions into the broker, ends links when a key was revoked |
 //! | `heartbeats`, `live` | what each region says of itself, and how far the hub is with it |
 //! | `looks` | where drivers are, while somebody looks |
 //! | `ingest` | stream and repair in, one transaction per batch, watermarks out; keeps and kicks the stream's sources |
@@ -36,6 +37,7 @@
 //! before the stored position, and what is known already is skipped. The server's sources may sleep after a restart;
 //! a heartbeat that promises more than has arrived makes `ingest::sources` kick them.
 
+mod admission;
 mod alerts;
 pub mod cells;
 mod changes;
@@ -73,7 +75,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tomato_shared::directory::Directory;
 use tomato_shared::runtime::jwt::{self, Verifier};
-use tomato_shared::runtime::nats::{Broker, BrokerError, LeafUser, connect};
+use tomato_shared::runtime::nats::{Broker, BrokerError, connect};
 use tomato_shared::runtime::otlp::Tracer;
 use tomato_shared::runtime::serve::{BindError, bind, serve};
 use tomato_shared::runtime::shutdown::{Exit, StopSignal, Supervisor};
@@ -144,7 +146,8 @@ impl Hub {
         let directory = watch::Sender::new(directory::newest(&writer).await?);
         let listener = bind(config.http.listen)?;
         let http_addr = listener.local_addr().unwrap_or(config.http.listen);
-        let users = leaf_users(&registry.borrow());
+        let admitted = registry.borrow().clone();
+        let users = admission::leaf_users(&admitted);
         let broker = Arc::new(Broker::hub(&config.broker, &users, &config.data_dir)?);
         let client = connect(&broker.access(), "tomato-hub", subject::HUB_INBOX).await?;
         let (tracer, exporter) = Tracer::new(&config.otlp, &[("service.name", "tomato-hub")], clock::now().0).unzip();
@@ -165,6 +168,7 @@ impl Hub {
             client,
             live,
             changes,
+            admitted,
             registry,
             rewind,
             directory,
@@ -235,6 +239,7 @@ struct Parts {
     broker: Arc<Broker>,
     live: Arc<Live>,
     changes: Changes,
+    admitted: Active,
     registry: watch::Receiver<Active>,
     rewind: Arc<Notify>,
     directory: watch::Sender<Arc<Directory>>,
@@ -273,8 +278,9 @@ impl Parts {
             directory: self.directory.clone(),
         };
         supervisor.spawn("directory", mapper.run(stop.clone()).map_err(Chain));
-        let admit = admit(Arc::clone(&self.broker), self.registry.clone(), stop.clone());
-        supervisor.spawn("broker users", admit);
+        let (admitted, registry) = (self.admitted.clone(), self.registry.clone());
+        let admission = admission::run(Arc::clone(&self.broker), admitted, registry, stop.clone());
+        supervisor.spawn("broker users", admission.map_err(Chain));
     }
 
     fn alerts(&self) -> Watch {
@@ -318,40 +324,6 @@ impl Parts {
         });
         Duration::from_millis(limits.drain_ms)
     }
-}
-
-/// Lets the registered regions, and no others, into a managed broker; with an external one that is its operator's.
-async fn admit(
-    broker: Arc<Broker>,
-    mut registry: watch::Receiver<Active>,
-    mut stop: StopSignal,
-) -> Result<(), std::convert::Infallible> {
-    loop {
-        let changed = tokio::select! {
-            () = stop.stopped() => return Ok(()),
-            changed = registry.changed() => changed,
-        };
-        if changed.is_err() {
-            // The watcher is gone: the process is stopping.
-            stop.stopped().await;
-            return Ok(());
-        }
-        let users = leaf_users(&registry.borrow_and_update());
-        if let Broker::Managed(server) = &*broker {
-            match server.reload(&users) {
-                Ok(()) => tracing::info!(regions = users.len(), "the broker lets these regions in"),
-                Err(fault) => tracing::error!(%fault, "the broker keeps its old users"),
-            }
-        }
-    }
-}
-
-fn leaf_users(registry: &Active) -> Vec<LeafUser> {
-    let user = |(region, key): (&tomato_shared::cell::RegionId, &String)| LeafUser {
-        region: region.clone(),
-        public_nkey: key.clone(),
-    };
-    registry.iter().map(user).collect()
 }
 
 /// The stream's limits, within what a managed broker may store.

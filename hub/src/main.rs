@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use tomato_hub::Hub;
 use tomato_hub::cells::{self, Wanted};
 use tomato_hub::config::HubConfig;
-use tomato_hub::enrol::{self, Added};
+use tomato_hub::enrol::{self, Added, Site};
 use tomato_hub::fault::Chain;
 use tomato_shared::cell::{Cell, RegionId};
 use tomato_shared::runtime::serve::raise_open_files;
@@ -63,7 +63,8 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum RegionCommand {
-    /// Makes a key for a region, and writes <out>/<region>.seed and the lines for the node's configuration.
+    /// Makes a key for a region, and writes <out>/<region>.seed and <out>/<region>.toml: with --public-url and what goes with it
+    /// a configuration that is ready to run, else the lines to add to one.
     Add {
         /// 2 to 16 characters of a-z and 0-9, a letter first.
         #[arg(long)]
@@ -74,9 +75,11 @@ enum RegionCommand {
         /// Directory for the files.
         #[arg(long)]
         out: PathBuf,
-        /// Replaces the key of a region that has one.
+        /// Replaces the key of a region that has one; a running hub ends the link with the old key.
         #[arg(long)]
         rotate: bool,
+        #[command(flatten)]
+        site: Option<Site>,
     },
     /// Lists all regions that were ever registered.
     List {
@@ -90,8 +93,10 @@ enum RegionCommand {
         #[arg(long)]
         config: PathBuf,
     },
-    /// Takes a region out; its events stay.
-    Remove {
+    /// Takes a region's key from it: a running hub ends its link within seconds, and it cannot connect any more. Its events
+    /// stay, and it sells on alone.
+    #[command(visible_alias = "remove")]
+    Revoke {
         /// Which one.
         #[arg(long)]
         region: RegionId,
@@ -266,7 +271,8 @@ fn region(command: RegionCommand) -> Result<(), Box<dyn Error>> {
             config,
             out: directory,
             rotate,
-        } => match enrol::add(&load(config)?, &region, &directory, rotate)? {
+            site,
+        } => match enrol::add(&load(config)?, &region, (&directory, site.as_ref()), rotate)? {
             Added::Enrolled(made) => write!(out, "{}", made.snippet)?,
             Added::Exists => writeln!(
                 out,
@@ -298,9 +304,9 @@ fn region(command: RegionCommand) -> Result<(), Box<dyn Error>> {
                 )?;
             }
         }
-        RegionCommand::Remove { region, config } => {
+        RegionCommand::Revoke { region, config } => {
             let removed = enrol::remove(&load(config)?, &region)?;
-            let told = if removed { "removed" } else { "was not registered" };
+            let told = if removed { "revoked" } else { "was not registered" };
             writeln!(out, "{region} {told}")?;
         }
     }

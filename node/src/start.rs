@@ -187,6 +187,7 @@ impl Node {
             peers: Some(peers.clone()),
             push: desk,
             broker: Some(client),
+            link_log: broker.link_log(),
             metrics: core.metrics,
             board,
             tracer: core.tracer,

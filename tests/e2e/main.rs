@@ -16,6 +16,7 @@
 //! | [`directory`] | who owns which cells, asked everywhere, with and without the hub |
 //! | [`moves`] | cells that change hands under traffic, with every party killed in the middle |
 //! | [`hub_page`] | the hub in a browser: its numbers, its looks, no foreign request |
+//! | [`regions`] | regions that come and go while the hub runs |
 //! | [`restore`] | an old copy of a region's file: fenced, and on under a new incarnation |
 //! | [`push`] | devices and partners are told, whatever their services do, across a kill |
 //! | [`sockets`] | live clients end with what the server has through kills, and are not harmed by those who do not read |
@@ -38,6 +39,7 @@ mod moves;
 mod once;
 mod order;
 mod push;
+mod regions;
 mod restore;
 mod smoke;
 mod sockets;

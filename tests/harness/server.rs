@@ -25,7 +25,7 @@ pub struct Server {
 impl Server {
     /// `program`: `tomato-hub` or `tomato-node`; `config`: its file, beside which the log comes to lie; `data`: the
     /// directory that the file names; `public`: its HTTP address without a token.
-    pub(crate) fn new(program: &str, config: &Path, data: PathBuf, public: Api) -> Result<Self, String> {
+    pub fn new(program: &str, config: &Path, data: PathBuf, public: Api) -> Result<Self, String> {
         let executable = workspace_program(program)?;
         let name = config
             .file_stem()

@@ -89,7 +89,7 @@ impl World {
     /// Registers a region, as `tomato-hub region add` does.
     pub(crate) fn enrol(&self, region: &str) -> Enrolment {
         let region = region.parse().unwrap();
-        match enrol::add(&self.config(), &region, &self.path("enrolment"), false).unwrap() {
+        match enrol::add(&self.config(), &region, (&self.path("enrolment"), None), false).unwrap() {
             Added::Enrolled(made) => made,
             Added::Exists => panic!("enrolled twice"),
         }

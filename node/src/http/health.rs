@@ -19,6 +19,10 @@ use crate::store::reads;
 /// An event that the hub has not confirmed after so much real time: it is away, or far behind.
 const HUB_WITHIN: Duration = Duration::from_secs(30);
 
+/// What is wrong with a link that the hub does not take, and what to do.
+const REFUSED: &str = "authorisation refused: the hub does not know this region's key (it was revoked or replaced); the region \
+    sells on alone. To come back: `tomato-hub region add` at the hub, its seed file in [broker.leaf], and a restart";
+
 /// How a node is.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Health {
@@ -114,6 +118,9 @@ async fn checks(app: &App) -> Vec<Check> {
     let oldest = app.reads.read(oldest).await;
     let file = oldest.is_ok();
     let waited = oldest.ok().flatten().map(|at| app.clock.real(app.clock.now() - at));
+    let log = app.link_log.clone();
+    let refused = tokio::task::spawn_blocking(move || log.is_refused()).await;
+    let refused = refused.unwrap_or(false).then(|| REFUSED.to_owned());
     let published = app.published.load(std::sync::atomic::Ordering::Relaxed);
     let missing = head.seq.saturating_sub(head.watermark_seq);
     let check = |name, ok, needed, detail| Check {
@@ -136,6 +143,7 @@ async fn checks(app: &App) -> Vec<Check> {
                 head.seq
             )),
         ),
+        check("link", refused.is_none(), false, refused),
         check(
             "hub",
             waited.is_none_or(|waited| waited < HUB_WITHIN),

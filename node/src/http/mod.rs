@@ -70,6 +70,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use tokio::sync::watch;
 use tomato_shared::id::RestaurantId;
 use tomato_shared::runtime::jwt::Verifier;
+use tomato_shared::runtime::nats::LinkLog;
 use tomato_shared::runtime::otlp::Tracer;
 use tomato_shared::runtime::shutdown::StopSignal;
 
@@ -126,6 +127,8 @@ pub struct Parts {
     pub push: Desk,
     /// The connection to the region's broker; `None` where there is none to be had.
     pub broker: Option<async_nats::Client>,
+    /// What the broker's log tells of the link to the hub.
+    pub link_log: LinkLog,
     /// The other regions; `None` where there is no way to them.
     pub peers: Option<Arc<Peers>>,
     /// What is counted.

@@ -30,6 +30,7 @@ use tokio::sync::{mpsc, watch};
 use tomato_shared::cell::LatLng;
 use tomato_shared::id::{DriverId, Id, ItemId, Kind, OrderId, RestaurantId, UserId};
 use tomato_shared::runtime::jwt::{Claims, Role, SigningKey, TrustedIssuer, Verifier};
+use tomato_shared::runtime::nats::LinkLog;
 use tomato_shared::runtime::otlp::Tracer;
 use tomato_shared::runtime::shutdown::Supervisor;
 use tomato_shared::time::{DurationMs, UnixMs};
@@ -195,6 +196,7 @@ impl Rig {
             public_url,
             locator,
             broker: None,
+            link_log: LinkLog::default(),
             peers,
             metrics,
             board: Arc::default(),

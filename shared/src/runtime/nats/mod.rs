@@ -21,7 +21,7 @@ use crate::cell::RegionId;
 pub use client::connect;
 pub use options::{BrokerMode, HubBroker, LeafLink, LeafPort, LeafUser, LocalServer, RegionBroker, Secret};
 pub use permissions::{LeafPermissions, leaf_permissions};
-pub use server::{ManagedServer, Restarter};
+pub use server::{LinkLog, ManagedServer, Restarter};
 
 /// Where a client finds the broker, and who it is there.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -137,6 +137,14 @@ impl Broker {
         match self {
             Self::Managed(server) => server.access(),
             Self::External(access) => access.clone(),
+        }
+    }
+
+    /// What a managed server's log tells of the link to the hub.
+    pub fn link_log(&self) -> LinkLog {
+        match self {
+            Self::Managed(server) => server.link_log(),
+            Self::External(_) => LinkLog::default(),
         }
     }
 

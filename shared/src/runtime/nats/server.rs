@@ -1,7 +1,7 @@
 //! The handle of a nats-server that this program runs.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::conf::{self, Basis};
 use super::files::{Files, Passwords, io_error};
 use super::options::{HubBroker, LeafUser, LocalServer, RegionBroker};
-use super::supervisor::{Order, Plan, supervise};
+use super::supervisor::{self, Order, Plan, supervise};
 use super::{BrokerAccess, BrokerError, binary};
 use crate::cell::RegionId;
 
@@ -34,6 +34,28 @@ pub struct ManagedServer {
     orders: Option<mpsc::UnboundedSender<Order>>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// The log of a managed server, as far as it tells of the link to the hub; of another server nothing is known.
+#[derive(Debug, Clone, Default)]
+pub struct LinkLog(Option<PathBuf>);
+
+impl LinkLog {
+    /// Whether the hub's server refused this region's key at the last attempt. Reads the end of the log.
+    pub fn is_refused(&self) -> bool {
+        let read = |path: &PathBuf| supervisor::tail(path, LINK_LOG_BYTES);
+        let lines = self.0.as_ref().map(read).unwrap_or_default();
+        let told = |line: &&str| line.contains("Leafnode connection created") || line.contains(REFUSED);
+        lines
+            .lines()
+            .rev()
+            .find(told)
+            .is_some_and(|line| line.contains(REFUSED))
+    }
+}
+
+/// What nats-server writes about it, and how much of its log is looked at: more than one attempt takes.
+const REFUSED: &str = "Leafnode Error 'Authorization Violation'";
+const LINK_LOG_BYTES: u64 = 4_096;
 
 /// Stops a managed server and starts it again; does nothing to another, and does not keep it from ending.
 #[derive(Debug, Clone, Default)]
@@ -93,6 +115,11 @@ impl ManagedServer {
         self.write_hub(hub, users)?;
         self.order(Order::Reload);
         Ok(())
+    }
+
+    /// What its log tells of the link to the hub.
+    pub fn link_log(&self) -> LinkLog {
+        LinkLog(Some(self.files.log()))
     }
 
     /// Restarts the server from elsewhere.

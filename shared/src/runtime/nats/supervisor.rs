@@ -166,8 +166,8 @@ fn report_exit(plan: &Plan, status: &io::Result<ExitStatus>, pause: Duration) {
         status,
         restart_in_ms = pause.as_millis(),
         log = %plan.log.display(),
-        last_lines = tail(&plan.log),
-        output = tail(&plan.output),
+        last_lines = last_lines(&plan.log),
+        output = last_lines(&plan.output),
         "nats-server ended; it will be restarted"
     );
 }
@@ -221,18 +221,23 @@ fn signal(pid: Option<Pid>, kind: Signal) {
     }
 }
 
-/// The last lines of a file, at most about a kilobyte.
-fn tail(path: &Path) -> String {
+/// The last lines of a file.
+fn last_lines(path: &Path) -> String {
+    let text = tail(path, 1_024);
+    let lines: Vec<&str> = text.lines().rev().take(4).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+}
+
+/// The last bytes of a file; nothing where it cannot be read.
+pub(super) fn tail(path: &Path, bytes_max: u64) -> String {
     use std::io::{Read as _, Seek as _, SeekFrom};
     let read = || {
         let mut file = std::fs::File::open(path)?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(1024)))?;
+        file.seek(SeekFrom::Start(length.saturating_sub(bytes_max)))?;
         let mut bytes = Vec::new();
-        file.take(1024).read_to_end(&mut bytes)?;
+        file.take(bytes_max).read_to_end(&mut bytes)?;
         io::Result::Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
-    let text = read().unwrap_or_default();
-    let lines: Vec<&str> = text.lines().rev().take(4).collect();
-    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    read().unwrap_or_default()
 }
