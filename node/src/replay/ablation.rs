@@ -1,7 +1,7 @@
 //! What each idea of the dispatcher brings: the same instances with one idea left out at a time.
 //!
 //! Measured on the six published instances (3,935 orders; means over instances; undelivered beyond the impossible; `known` and
-//! `estimated` preparation) with `improve_work` at 50,000. Single runs differ by 0.1 min with known and by 0.2 with estimated
+//! `estimated` preparation) with the default settings. Single runs differ by 0.1 min with known and by 0.2 with estimated
 //! preparation when anything at all changes, so smaller differences prove nothing.
 //!
 //! | without | pCtD known | undelivered | pay per order | pCtD estimated | undelivered | pay per order |
@@ -23,8 +23,6 @@
 //! | likely moments, not the mean | - | - | - | 36.31 (+1.62) | 5 | 11.07 |
 //! | each restaurant's own past | - | - | - | 34.69 (-0.00) | 2 | 11.09 |
 //! | the hour of the day | - | - | - | 34.72 (+0.03) | 5 | 11.10 |
-//!
-//! Four times the work, the default, brings 0.13 min with known preparation: 32.28, nothing undelivered, 11.19 an order.
 
 use super::instance::Instance;
 use super::run::{Policy, Prep, Setup, run};

@@ -38,7 +38,8 @@ pub struct Config {
     pub candidates: usize,
     /// Schedule evaluations per round, all told. From here on orders are placed without looking for the best place.
     pub work_max: u64,
-    /// Of these, spent on improvement after the first plan. Default 200,000.
+    /// Of these, spent on improvement after the first plan. Default 50,000: four times as
+    /// many gain 0.13 min on the six with known preparation, and lose 0.13 there with estimated and 0.09 on six made-up instances.
     pub improve_work: u64,
     /// What a refused offer costs each order of the trip: the time to find the next driver. Default 3 min.
     pub refusal_ms: i64,
@@ -74,7 +75,7 @@ impl Default for Config {
             trips_max: 2,
             candidates: 24,
             work_max: 600_000,
-            improve_work: 200_000,
+            improve_work: 50_000,
             refusal_ms: 3 * MINUTE_MS,
             hint_shortage_permille: 1_000,
             hint_travel_ms_max: 10 * MINUTE_MS,
