@@ -14,7 +14,7 @@ use crate::clock;
 use crate::config::HubConfig;
 use crate::store::moves::{self, MoveRow, State};
 use crate::store::regions::{self, StoredHeartbeat};
-use crate::store::{self, StoreFault, directory};
+use crate::store::{self, Beside, StoreFault, directory};
 
 /// Moves that `status` shows.
 const SHOWN: u32 = 50;
@@ -94,7 +94,7 @@ pub enum Wanted {
 /// # Errors
 /// [`CellsFault`]; nothing is changed.
 pub fn hand_over(config: &HubConfig, (from, to): (&RegionId, &RegionId), wanted: Wanted) -> Result<String, CellsFault> {
-    let mut conn = store::open(&config.database())?;
+    let mut conn = Beside::open(&config.database())?;
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let said = ask(&tx, (from, to), wanted, clock::now())?;
     tx.commit()?;
@@ -191,7 +191,7 @@ fn counted(cells: &CellSet) -> String {
 /// # Errors
 /// [`CellsFault`]; nothing is changed.
 pub fn cancel(config: &HubConfig, id: u64) -> Result<String, CellsFault> {
-    let conn = store::open(&config.database())?;
+    let conn = Beside::open(&config.database())?;
     let row = moves::find(&conn, id)?.ok_or(CellsFault::NoMove(id))?;
     if row.state == State::Cancelled {
         return Ok(format!("move {id} was called off already\n"));
@@ -249,7 +249,7 @@ fn waits_for(row: &MoveRow, heard: &[StoredHeartbeat], now: UnixMs) -> String {
 /// # Errors
 /// [`CellsFault`]; nothing is changed.
 pub fn rebuild(config: &HubConfig) -> Result<String, CellsFault> {
-    let mut conn = store::open(&config.database())?;
+    let mut conn = Beside::open(&config.database())?;
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if let Some(row) = moves::open(&tx)?.into_iter().next() {
         let cell = row.cells.iter().next().ok_or(CellsFault::NoMove(row.id))?;

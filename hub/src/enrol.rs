@@ -17,7 +17,7 @@ use crate::config::HubConfig;
 use crate::store::forgotten;
 pub use crate::store::forgotten::ForgottenOrder;
 use crate::store::regions::{self, Registered};
-use crate::store::{self, StoreFault};
+use crate::store::{self, Beside, StoreFault};
 
 /// Why a region cannot be let in or out.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +95,7 @@ pub fn add(
     (out, site): (&Path, Option<&Site>),
     rotate: bool,
 ) -> Result<Added, EnrolFault> {
-    let mut conn = store::open(&config.database())?;
+    let mut conn = Beside::open(&config.database())?;
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| EnrolFault::Write { path, source }
@@ -180,7 +180,7 @@ pub fn forgotten(config: &HubConfig) -> Result<Vec<ForgottenOrder>, EnrolFault> 
 /// # Errors
 /// When the database cannot be used.
 pub fn remove(config: &HubConfig, region: &RegionId) -> Result<bool, EnrolFault> {
-    let conn = store::open(&config.database())?;
+    let conn = Beside::open(&config.database())?;
     Ok(regions::remove(&conn, region, clock::now())?)
 }
 

@@ -15,7 +15,7 @@ use super::report::Report;
 use crate::wait::poll_until;
 
 /// How long the hub may take to have all.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// A region's events, as the region has them and as the hub has them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

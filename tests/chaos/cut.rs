@@ -17,7 +17,7 @@ const CUT: &str = "blr";
 const OTHER: &str = "hyd";
 /// How long the hub may take to have what was decided until the heal: with a connection that was stalled, both servers
 /// need up to 15 s to notice, and 2 s more to connect.
-const CATCH_UP: Duration = Duration::from_secs(180);
+const CATCH_UP: Duration = Duration::from_secs(300);
 /// A backlog of less than so many seconds of traffic says nothing about a rate.
 const BACKLOG_S_MIN: f64 = 60.0;
 

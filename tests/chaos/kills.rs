@@ -16,7 +16,7 @@ const REGION: &str = "blr";
 const RATE: f64 = 120.0;
 const STRIDE: u64 = 5;
 /// How long a killed process may take to be back.
-const BACK: Duration = Duration::from_secs(60);
+const BACK: Duration = Duration::from_secs(180);
 
 /// A process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

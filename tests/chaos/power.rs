@@ -28,7 +28,7 @@ use crate::wait::poll_until;
 
 const REGION: &str = "blr";
 const MEGABYTES: u64 = 512;
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 /// Orders acknowledged between two cuts, at least, and customers at a time.
 const ORDERS: u64 = 40;
 const AT_ONCE: usize = 6;

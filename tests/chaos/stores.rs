@@ -18,7 +18,7 @@ use crate::wait::poll_until;
 const REGION: &str = "blr";
 const RATE: f64 = 120.0;
 /// How long the hub may take to have everything again.
-const HEAL: Duration = Duration::from_secs(120);
+const HEAL: Duration = Duration::from_secs(300);
 /// Orders that have to be placed while something is wrong.
 const MEANWHILE: u64 = 10;
 /// What fills the region's JetStream, and the least it may be limited to.

@@ -27,7 +27,7 @@ use crate::order::scene::id as new_id;
 
 /// A simulated minute is a second.
 const RATE: f64 = 60.0;
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(180);
 
 /// `blr`, and `hyd` moved so that their cells meet; a city in `blr`, a map at both.
 struct Border {

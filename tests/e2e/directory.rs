@@ -6,7 +6,7 @@ use serde_json::Value;
 use tomato_tests::stack::{Stack, StackPlan};
 use tomato_tests::wait::wait_until;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 pub(crate) const REGIONS: [&str; 3] = ["blr", "hyd", "maa"];
 
 /// Three cities and a hub, running, of which each knows all.

@@ -20,7 +20,7 @@ const SIZE: Size = Size {
 };
 const RATE: f64 = 60.0;
 const OK: &str = "pm_card_visa";
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 /// Stripe has forgotten its keys.
 const A_DAY_AND_MORE_MS: i64 = 25 * 3_600_000;
 

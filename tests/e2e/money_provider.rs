@@ -19,7 +19,7 @@ const SIZE: Size = Size {
     customers: 4,
 };
 const OK: &str = "pm_card_visa";
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// Six seconds are an hour.
 const HOURLY: f64 = 600.0;

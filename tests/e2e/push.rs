@@ -17,7 +17,7 @@ use tomato_tests::wait::poll_until;
 use crate::once::shop_of;
 
 /// Longest wait for a condition.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A region whose notifications all go to a fake.
 struct Town {

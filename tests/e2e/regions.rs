@@ -18,7 +18,7 @@ use tomato_tests::wait::poll_until;
 
 use crate::Town;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 fn hub_command(folder: &Path, args: &[&str]) -> String {
     let output = Command::new(workspace_program("tomato-hub").unwrap())

@@ -17,7 +17,7 @@ use tomato_tests::wait::poll_until;
 use crate::Town;
 
 const RATE: f64 = 120.0;
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 fn run(program: &str, args: &[&str], config: &Path) -> Output {
     Command::new(workspace_program(program).unwrap())

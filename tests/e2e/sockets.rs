@@ -24,7 +24,7 @@ use crate::once::shop_of;
 
 mod company;
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 const CUSTOMERS: usize = 10;
 const ORDERS: usize = 200;
 const KILLS: usize = 5;

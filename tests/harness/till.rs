@@ -28,7 +28,7 @@ use crate::tokens::Issuer;
 use crate::wait::{poll_until, wait_until};
 
 /// How long anything may take to come out right.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// A region, its provider, and its people's tokens.
 pub struct Till {

@@ -15,9 +15,9 @@ use crate::stack::Stack;
 use crate::wait::poll_until;
 
 /// How long a quota may take.
-const SERVE_LIMIT: Duration = Duration::from_secs(240);
+const SERVE_LIMIT: Duration = Duration::from_secs(600);
 /// How long the hub may take to catch up after the last order.
-const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+const SETTLE_LIMIT: Duration = Duration::from_secs(180);
 
 /// A city at work.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Town {
     /// Waits until so many orders were placed.
     pub async fn until_placed(&self, orders: u64) -> Result<(), String> {
         let reached = async || (self.counts().placed >= orders).then_some(());
-        poll_until("more orders", Duration::from_secs(120), reached).await
+        poll_until("more orders", Duration::from_secs(300), reached).await
     }
 
     /// Everybody goes home; hub and region have to agree, order by order, and every placed order has to be final.

@@ -17,10 +17,12 @@ pub(super) fn run(conn: &mut Connection) -> Result<(), StoreFault> {
 
 fn upgrade(conn: &mut Connection, migrations: &[&str]) -> Result<(), StoreFault> {
     let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
-    loop {
+    let version = |conn: &Connection| conn.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+    // Whoever has nothing to do does not wait for who writes.
+    while version(conn)? != known {
         // Immediate: two programs that start together take turns, and each reads the version the other has left.
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let found: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let found = version(&tx)?;
         if found > known {
             return Err(StoreFault::NewerFile { found, known });
         }
@@ -32,6 +34,7 @@ fn upgrade(conn: &mut Connection, migrations: &[&str]) -> Result<(), StoreFault>
         tx.commit()?;
         tracing::info!(schema = found + 1, "database migrated");
     }
+    Ok(())
 }
 
 #[cfg(test)]

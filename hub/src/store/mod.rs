@@ -23,9 +23,11 @@ pub(crate) mod state;
 #[cfg(test)]
 mod tests;
 
+use std::fs::{File, TryLockError};
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::Semaphore;
@@ -33,7 +35,10 @@ use tokio::sync::Semaphore;
 /// The first release in which the WAL-reset bug is repaired (3.51.3).
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long a statement waits for another process (`tomato-hub region add`) to finish its transaction.
-const BUSY: Duration = Duration::from_secs(5);
+const BUSY: Duration = Duration::from_secs(30);
+/// How long the hub lets a command of an operator go first, and how often it looks whether that has been.
+const GIVE_WAY: Duration = Duration::from_secs(5);
+const GIVE_WAY_LOOK: Duration = Duration::from_millis(2);
 /// WAL pages between checkpoints: 128 MiB, so that pages which batch after batch changes are copied once for many.
 const CHECKPOINT_PAGES: i64 = 32_768;
 /// Pages that the writing connection keeps, in KiB: the newest rows of every table, and the upper parts of its indexes.
@@ -147,6 +152,60 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreFault> {
     Ok(conn)
 }
 
+/// A connection for a command of an operator beside the running hub, which lets it go first until this is dropped.
+///
+/// SQLite's lock is not fair: whoever waits for it looks ten times a second, and a hub that catches up on a slow disk leaves
+/// it for microseconds only.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    conn: Connection,
+    _turn: Option<File>,
+}
+
+impl Beside {
+    /// Opens the file as [`open`] does, and asks the hub for its turn.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreFault> {
+        let conn = open(path)?;
+        let turn = turn_of(path).filter(|turn| turn.lock().is_ok());
+        Ok(Self { conn, _turn: turn })
+    }
+}
+
+impl Deref for Beside {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.conn
+    }
+}
+
+impl DerefMut for Beside {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.conn
+    }
+}
+
+/// The file whose lock commands hold while they are at work. Without it they may have to wait longer, no more.
+fn turn_of(path: &Path) -> Option<File> {
+    let path = path.with_extension("turn");
+    let opened = File::options().create(true).append(true).open(&path);
+    opened
+        .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "commands may have to wait long"))
+        .ok()
+}
+
+/// Waits until no command is at work.
+async fn give_way(turn: &File) {
+    let until = Instant::now() + GIVE_WAY;
+    while let Err(TryLockError::WouldBlock) = turn.try_lock() {
+        if Instant::now() >= until {
+            return;
+        }
+        tokio::time::sleep(GIVE_WAY_LOOK).await;
+    }
+    turn.unlock().ok();
+}
+
 /// Opens the file for reading only.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreFault> {
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -199,12 +258,18 @@ pub(crate) struct Pool {
     idle: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
     size: u32,
+    /// Of the writing connection: see [`Beside`].
+    turn: Option<Arc<File>>,
 }
 
 impl Pool {
     /// The one writing connection.
     pub(crate) fn writer(path: &Path) -> Result<Self, StoreFault> {
-        Ok(Self::of(vec![open(path)?]))
+        let pool = Self::of(vec![open(path)?]);
+        Ok(Self {
+            turn: turn_of(path).map(Arc::new),
+            ..pool
+        })
     }
 
     /// `size` >= 1 reading connections to a file that a writer has opened before.
@@ -219,6 +284,7 @@ impl Pool {
             permits: Arc::new(Semaphore::new(connections.len())),
             idle: Arc::new(Mutex::new(connections)),
             size,
+            turn: None,
         }
     }
 
@@ -232,6 +298,9 @@ impl Pool {
             .acquire_owned()
             .await
             .map_err(|_| StoreFault::Closed)?;
+        if let Some(turn) = &self.turn {
+            give_way(turn).await;
+        }
         let idle = Arc::clone(&self.idle);
         let done = tokio::task::spawn_blocking(move || {
             let taken = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();

@@ -48,3 +48,27 @@ async fn pool_serves_readers_while_the_writer_works_and_closes() {
     assert!(matches!(writer.run(|_| Ok(())).await, Err(StoreFault::Closed)));
     assert!(!path.with_extension("db-wal").exists());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn command_of_an_operator_goes_before_the_hub_which_writes_without_a_pause() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hub.db");
+    let writer = Pool::writer(&path).unwrap();
+    let mut command = Beside::open(&path).unwrap();
+    let add = |conn: &mut Connection| Ok(conn.execute("INSERT INTO passed_by VALUES ('hub', 2)", [])?);
+    let of_hub = writer.clone();
+    let write = tokio::spawn(async move { of_hub.run(add).await });
+    let tx = command.transaction().unwrap();
+    let seen: i64 = tx
+        .query_row("SELECT count(*) FROM passed_by", [], |row| row.get(0))
+        .unwrap();
+    // Would fail on the snapshot if the hub had written since.
+    tx.execute("INSERT INTO passed_by VALUES ('command', 1)", []).unwrap();
+    tx.commit().unwrap();
+    drop(command);
+    assert_eq!(seen, 0);
+    write.await.unwrap().unwrap();
+    let count =
+        |conn: &mut Connection| Ok(conn.query_row("SELECT count(*) FROM passed_by", [], |row| row.get::<_, i64>(0))?);
+    assert_eq!(writer.run(count).await.unwrap(), 2);
+}

@@ -12,7 +12,7 @@ use tomato_tests::till::Till;
 use tomato_tests::wait::{poll_until, wait_until};
 
 pub(super) const OK: &str = "pm_card_visa";
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// One thing that happens to an order.
 #[derive(Debug, Clone, Copy)]

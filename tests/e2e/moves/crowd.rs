@@ -20,7 +20,7 @@ use tomato_tests::wait::wait_until;
 use crate::directory::REGIONS;
 use crate::order::scene::id;
 
-pub(super) const LIMIT: Duration = Duration::from_secs(60);
+pub(super) const LIMIT: Duration = Duration::from_secs(180);
 /// Counted, at each kitchen.
 pub(super) const CAPACITY: u64 = 10_000;
 

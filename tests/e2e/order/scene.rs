@@ -18,7 +18,7 @@ use tomato_tests::view::{LiveMessage, Problem};
 use tomato_tests::wait::wait_until;
 
 /// Longest time that anything in a story may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 /// Where drivers and customers are, seen from their restaurant.
 pub(crate) const DOOR_M: f64 = 800.0;
 

@@ -148,9 +148,7 @@ impl Files {
 
     /// `wanted_bytes`, or less when the disk has less: what the store holds already and 80 % of what is free.
     pub(super) fn store_limit(&self, wanted_bytes: u64) -> Result<u64, BrokerError> {
-        let disk =
-            rustix::fs::statvfs(&self.dir).map_err(|errno| io_error("cannot measure", &self.dir)(errno.into()))?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let free = free_bytes(&self.dir).map_err(io_error("cannot measure", &self.dir))?;
         let room = size_of_tree(&self.store()).saturating_add(free / 5 * 4);
         if room < wanted_bytes {
             tracing::warn!(
@@ -163,6 +161,12 @@ impl Files {
         }
         Ok(wanted_bytes.min(room))
     }
+}
+
+/// Bytes that may still be written below `dir`.
+pub(super) fn free_bytes(dir: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(dir)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 pub(super) fn io_error<'p>(what: &'static str, path: &'p Path) -> impl Fn(io::Error) -> BrokerError + 'p {

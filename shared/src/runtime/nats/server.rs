@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::conf::{self, Basis};
-use super::files::{Files, Passwords, io_error};
+use super::files::{self, Files, Passwords, io_error};
 use super::options::{HubBroker, LeafUser, LocalServer, RegionBroker};
 use super::supervisor::{self, Order, Plan, supervise};
 use super::{BrokerAccess, BrokerError, binary};
@@ -59,15 +59,23 @@ const LINK_LOG_BYTES: u64 = 4_096;
 
 /// Stops a managed server and starts it again; does nothing to another, and does not keep it from ending.
 #[derive(Debug, Clone, Default)]
-pub struct Restarter(Option<mpsc::WeakUnboundedSender<Order>>);
+pub struct Restarter(Option<(mpsc::WeakUnboundedSender<Order>, PathBuf)>);
 
 impl Restarter {
-    /// Without waiting. False where there is no server of ours.
+    /// Without waiting. False where there is no server of ours, and while its disk is full: it would not start there,
+    /// and as it is it still carries messages.
     pub fn restart(&self) -> bool {
-        let orders = self.0.as_ref().and_then(mpsc::WeakUnboundedSender::upgrade);
-        orders.is_some_and(|orders| orders.send(Order::Restart).is_ok())
+        let Some((orders, dir)) = &self.0 else { return false };
+        let has_room = files::free_bytes(dir).is_ok_and(|free| free >= START_BYTES);
+        has_room
+            && orders
+                .upgrade()
+                .is_some_and(|orders| orders.send(Order::Restart).is_ok())
     }
 }
+
+/// What a server needs to start, and to store something afterwards.
+const START_BYTES: u64 = 4 << 20;
 
 impl ManagedServer {
     /// Starts the server of region `region` in the background; see [`super::Broker::region`].
@@ -124,7 +132,8 @@ impl ManagedServer {
 
     /// Restarts the server from elsewhere.
     pub fn restarter(&self) -> Restarter {
-        Restarter(self.orders.as_ref().map(mpsc::UnboundedSender::downgrade))
+        let orders = self.orders.as_ref().map(mpsc::UnboundedSender::downgrade);
+        Restarter(orders.map(|orders| (orders, self.files.dir().to_owned())))
     }
 
     /// Where the client of this program connects.

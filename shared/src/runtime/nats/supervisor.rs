@@ -114,8 +114,11 @@ fn spawn(plan: &Plan) -> io::Result<Child> {
     // A Ctrl-C in the terminal goes to the whole process group; the server is to stop after its clients, not with them.
     command.process_group(0).kill_on_drop(true);
     let child = command.spawn()?;
-    if let Some(pid) = child.id() {
-        std::fs::write(&plan.pid_file, format!("{pid}\n"))?;
+    // On a full disk the file stays empty; the server may run all the same.
+    if let Some(pid) = child.id()
+        && let Err(error) = std::fs::write(&plan.pid_file, format!("{pid}\n"))
+    {
+        tracing::warn!(server = plan.name, %error, "the pid of nats-server cannot be noted");
     }
     Ok(child)
 }
