@@ -192,7 +192,7 @@ pub enum DispatchPolicyName {
 #[serde(default, deny_unknown_fields)]
 pub struct DispatchConfig {
     /// How drivers are found: `matching` plans the whole region every few seconds, ahead of readiness, with several orders on one
-    /// trip; `nearest` asks, once an order is ready, the nearest free driver. Default `nearest`.
+    /// trip; `nearest` asks, once an order is ready, the nearest free driver. Default `matching`.
     pub policy: DispatchPolicyName,
     /// With `matching`, the time between two plans, in milliseconds. Default 5,000, 1,000 to 60,000.
     pub cycle_ms: i64,
@@ -228,7 +228,7 @@ pub struct DispatchConfig {
 impl Default for DispatchConfig {
     fn default() -> Self {
         Self {
-            policy: DispatchPolicyName::Nearest,
+            policy: DispatchPolicyName::Matching,
             cycle_ms: 5_000,
             bundle_max: 3,
             handover_ms: 120_000,
