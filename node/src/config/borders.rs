@@ -10,8 +10,8 @@ pub struct BordersConfig {
     /// How long a driver idles in another region's cells before that region has them, in milliseconds. Default 60,000, 1,000
     /// to 3,600,000.
     pub hand_over_after_ms: i64,
-    /// How long an order waits for this region's drivers before a neighbour is asked for one of its own, in milliseconds; 0
-    /// asks nobody. Default 60,000, 0 to 3,600,000.
+    /// How long an order waits for this region's drivers before a neighbour is asked for one of its own, in milliseconds; with
+    /// `matching`, only one that would have to wait for so long still. 0 asks nobody. Default 60,000, 0 to 3,600,000.
     pub loan_after_ms: i64,
 }
 

@@ -7,10 +7,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tomato_shared::cell::LatLng;
 use tomato_shared::id::{DriverId, OrderId};
-use tomato_shared::time::UnixMs;
+use tomato_shared::time::{DurationMs, UnixMs};
 
 use super::plane::Plane;
 use crate::engine::matching::{Plan, Planned};
+
+/// An older plan says nothing any more: no round has come to its end since.
+const AGE_MAX: DurationMs = DurationMs::from_secs(60);
 
 /// Holds the newest plan.
 #[derive(Debug, Default)]
@@ -23,6 +26,8 @@ pub struct Shown {
     pub round: Option<RoundView>,
     /// What is planned, by order.
     pub orders: BTreeMap<OrderId, PlanView>,
+    /// What was carried out and is not over.
+    pub assigned: BTreeMap<OrderId, AssignedView>,
     /// Where drivers had better wait.
     pub hints: BTreeMap<DriverId, HintView>,
 }
@@ -76,6 +81,19 @@ pub struct PlanView {
     pub why: String,
 }
 
+/// An order that a driver was asked to fetch by a plan.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct AssignedView {
+    /// Which.
+    pub order_id: OrderId,
+    /// Who.
+    pub driver_id: DriverId,
+    /// When that was decided.
+    pub at: UnixMs,
+    /// Why so, in words.
+    pub why: String,
+}
+
 /// Where a driver with nothing to do had better wait.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct HintView {
@@ -87,8 +105,25 @@ pub struct HintView {
 
 impl Board {
     /// Shows a plan from now on.
-    /// `streets`: whether the router answers, where there is one.
-    pub fn show(&self, plan: &Plan, plane: &Plane, (now, streets): (UnixMs, Option<bool>)) {
+    /// `streets`: whether the router answers, where there is one; `bound`: who was asked for what, or bound to it, as it was made.
+    pub fn show(
+        &self,
+        plan: &Plan,
+        plane: &Plane,
+        (now, streets): (UnixMs, Option<bool>),
+        bound: &BTreeMap<OrderId, DriverId>,
+    ) {
+        let mut assigned = self.shown().assigned.clone();
+        assigned.retain(|id, row| bound.get(id) == Some(&row.driver_id));
+        for assignment in &plan.assignments {
+            let rows = assignment.orders.iter().map(|id| AssignedView {
+                order_id: *id,
+                driver_id: assignment.driver,
+                at: now,
+                why: assignment.why.clone(),
+            });
+            assigned.extend(rows.map(|row| (row.order_id, row)));
+        }
         let reasons = plan.assignments.iter();
         let reasons: BTreeMap<OrderId, &str> = reasons
             .flat_map(|assignment| assignment.orders.iter().map(|id| (*id, assignment.why.as_str())))
@@ -114,6 +149,7 @@ impl Board {
             orders: orders
                 .map(|row| (row.order, view(row, reasons.get(&row.order).copied())))
                 .collect(),
+            assigned,
             hints: hints.collect(),
         };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
@@ -122,6 +158,31 @@ impl Board {
     /// The newest plan.
     pub fn shown(&self) -> Arc<Shown> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The newest plan, if it still says something.
+    pub fn current(&self, now: UnixMs) -> Option<Arc<Shown>> {
+        let shown = self.shown();
+        let fresh = shown.round.as_ref().is_some_and(|round| now - round.at <= AGE_MAX);
+        fresh.then_some(shown)
+    }
+}
+
+impl Shown {
+    /// Whether a driver of this region is to fetch the order by then.
+    pub fn fetches(&self, id: OrderId, by: UnixMs) -> bool {
+        let row = self.orders.get(&id);
+        row.and_then(|row| row.pickup_at).is_some_and(|at| at <= by)
+    }
+
+    /// Whether the driver is to fetch something.
+    pub fn needs(&self, id: DriverId) -> bool {
+        self.orders.values().any(|row| row.driver_id == Some(id))
+    }
+
+    /// Whether there are orders that no driver of this region can fetch.
+    pub fn falls_short(&self) -> bool {
+        self.orders.values().any(|row| row.driver_id.is_none())
     }
 }
 

@@ -207,7 +207,8 @@ impl Dispatcher {
             self.metrics.dispatch_cycle.took(began.elapsed());
             self.metrics.dispatch_degraded.add(u64::from(planned.plan.degraded));
             let streets = router.as_ref().map(Router::is_there);
-            self.board.show(&planned.plan, &memory.plane, (now, streets));
+            self.board
+                .show(&planned.plan, &memory.plane, (now, streets), &planned.bound);
             self.carry_out(planned.round).await;
         }
     }
@@ -268,6 +269,8 @@ struct Planned {
 /// Everything that a plan is made from.
 struct Prepared {
     problem: Problem,
+    /// Who was asked for what, or bound to it.
+    bound: BTreeMap<OrderId, DriverId>,
     config: Config,
     snapshot: Snapshot,
     positions: Positions,
@@ -278,7 +281,10 @@ impl Prepared {
         self.problem.travel.table = table;
         let plan = matching::plan(&self.problem, &self.config);
         let round = round(&plan, &self.snapshot, &self.positions);
-        Planned { plan, round }
+        let drivers = self.snapshot.drivers.iter();
+        let bound = drivers.flat_map(|row| row.offered.iter().chain(&row.delivering).map(|id| (*id, row.id)));
+        let bound = bound.collect();
+        Planned { plan, round, bound }
     }
 }
 

@@ -17,7 +17,7 @@ use super::kitchen::LineInput;
 use super::orders::show;
 use super::quotes::LINES_MAX;
 use super::{cursor, error};
-use crate::dispatch::board::{HintView, PlanView, RoundView};
+use crate::dispatch::board::{AssignedView, HintView, PlanView, RoundView};
 use crate::engine::command::{Command, OrderCommand, RefundAmount};
 use crate::engine::view::{self, DriverView, OrderView};
 use crate::fleet::Near;
@@ -25,6 +25,8 @@ use crate::store::reads::{self, OrderQuery, Scope};
 
 /// Waiting orders on the board.
 const WAITING_MAX: usize = 200;
+/// Assignments on the board.
+const ASSIGNED_MAX: usize = 2_000;
 /// Drivers shown beside a waiting order.
 const NEAREST: usize = 5;
 
@@ -105,6 +107,8 @@ pub struct Board {
     round: Option<RoundView>,
     /// Orders that are ready, or are being cooked where the region plans, and have no driver; at most 200.
     waiting: Vec<WaitingView>,
+    /// Why drivers were asked for what they have to fetch or to bring, where a plan did so; at most 2,000.
+    assigned: Vec<AssignedView>,
     /// Drivers who are signed on, at most 2,000.
     drivers: Vec<DriverOnBoard>,
 }
@@ -188,6 +192,7 @@ pub async fn board(call: Call) -> Result<Response, Problem> {
         now,
         round: plan.round.clone(),
         waiting: waiting.collect(),
+        assigned: plan.assigned.values().take(ASSIGNED_MAX).cloned().collect(),
         drivers: drivers.collect(),
     })
 }

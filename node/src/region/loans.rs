@@ -1,5 +1,8 @@
 //! Orders that no driver of this region takes: a neighbour is asked for one of its own, for that one delivery.
 //!
+//! A region that plans borrows for what its plan leaves, or would fetch no sooner than a loan is worth, and lends whom its plan
+//! has no use for.
+//!
 //! The lender chooses whom it lends and lets go of them in the same transaction (`engine/custody.rs`), so no position and
 //! no name leaves a region but those of a driver who goes. An answer that is lost is no harm: the driver comes anyway, and
 //! goes home at once where nobody needs them any more.
@@ -68,11 +71,15 @@ impl Loans {
             Err(error) => return tracing::warn!(%error, "orders that wait cannot be read"),
         };
         let now = self.app.clock.now();
+        let plan = self.app.board.current(now);
         self.asked.retain(|id, _| waiting.iter().any(|order| order.id == *id));
         for order in waiting {
             let waited = now - order.ready_at.unwrap_or(order.placed_at);
             let again = self.asked.get(&order.id).is_none_or(|at| now - *at >= ASK_AGAIN);
-            if waited >= self.after && again {
+            let ours = plan
+                .as_ref()
+                .is_some_and(|plan| plan.fetches(order.id, now + self.after));
+            if waited >= self.after && again && !ours {
                 self.asked.insert(order.id, now);
                 self.borrow(&order).await;
             }
@@ -117,18 +124,25 @@ impl Loans {
     }
 }
 
-/// Lends the nearest idle driver to another region, unless orders wait here, too.
+/// Lends the nearest idle driver to another region, unless orders wait here, too, for which there is nobody.
 pub async fn lend(app: &App, asked: Borrow, to: &RegionId) -> Lent {
     let nobody = Lent { driver_id: None };
-    if app.head.borrow().orders_waiting > 0 {
+    let plan = app.board.current(app.clock.now());
+    let short = match &plan {
+        Some(plan) => plan.falls_short(),
+        None => app.head.borrow().orders_waiting > 0,
+    };
+    if short {
         return nobody;
     }
+    let needed = |id| plan.as_ref().is_some_and(|plan| plan.needs(id));
     let near = Near {
         place: asked.place,
         radius_m: asked.radius_m.min(app.policy.dispatch.radius_m),
         limit: LENT_FROM,
     };
-    let found = app.fleet.near(&near, app.clock.now(), |id| !asked.not.contains(&id));
+    let spare = |id| !asked.not.contains(&id) && !needed(id);
+    let found = app.fleet.near(&near, app.clock.now(), spare);
     for candidate in found {
         let step = Step::HandOver {
             to: to.clone(),

@@ -66,6 +66,17 @@ async fn two_of_one_kitchen_are_one_trip(scene: &Scene) {
     assert_eq!(kinds, ["pickup", "dropoff", "dropoff"]);
     assert_eq!(count(&me["stops"][0]["order_ids"]), 2);
     for order in &orders {
+    // Rounds go on; the board still says why.
+    let board = scene.operator.get("/v1/dispatch").await;
+    for order in &orders {
+        let rows = board["assigned"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["order_id"] == order["id"]).unwrap();
+        assert_eq!(row["driver_id"], ravi.id.as_str());
+        assert!(
+            text(&row["why"]).contains("2 orders of one restaurant together"),
+            "{row}"
+        );
+    }
         ravi.delivery(order, "pickup", json!({})).await;
     }
     for (customer, order) in [(&asha, &orders[0]), (&bina, &orders[1])] {

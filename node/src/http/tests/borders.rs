@@ -1,14 +1,19 @@
 //! Drivers between two regions with one broker between them.
 
+use std::collections::BTreeMap;
+
 use tomato_shared::cell::{Cell, CellSet, REGION_RESOLUTION};
 use tomato_shared::directory::{Map, Move, Phase};
 
 use super::elsewhere::{Pair, far, from, region};
 use super::*;
 use crate::config::BordersConfig;
+use crate::dispatch::plane::Plane;
 use crate::engine::command::Command;
+use crate::engine::matching::{Plan, Planned};
 use crate::engine::model::By;
 use crate::region::borders::Borders;
+use crate::region::loans::Loans;
 use crate::writer::Context;
 
 /// Both regions look after their borders, without patience.
@@ -102,37 +107,98 @@ async fn a_driver_who_idles_in_another_regions_cells_is_handed_over() {
     assert_eq!(refused.code(), "driver_elsewhere");
 }
 
+/// An order that is ready in `hyd`, and beside its restaurant an idle driver of `blr`.
+struct Beside {
+    pair: Pair,
+    driver: String,
+    placed: Value,
+}
+
+impl Beside {
+    async fn new() -> Self {
+        let beside = far().offset_m(2_300.0, 0.0);
+        let pair = Pair::with(|mut map, _| {
+            let edge = beside.cell(REGION_RESOLUTION);
+            let cells = |map: &Map, name: &str| map.regions[&region(name)].cells.iter().collect::<Vec<_>>();
+            let (mut blr, mut hyd) = (cells(&map, "blr"), cells(&map, "hyd"));
+            hyd.retain(|cell| *cell != edge);
+            blr.push(edge);
+            for (name, cells) in [("blr", blr), ("hyd", hyd)] {
+                map.regions.get_mut(&region(name)).unwrap().cells = CellSet::new(cells);
+            }
+            map
+        })
+        .await;
+        let driver = other_driver(&pair, beside).await;
+        let (customer, kitchen) = (pair.blr.customer(CUSTOMER), pair.blr.restaurant(OTHER_RESTAURANT));
+        let mut menu = restaurant();
+        menu["place"] = json!(far());
+        let path = format!("/v1/restaurants/{OTHER_RESTAURANT}");
+        pair.hyd.put(&path, &pair.blr.operator(), menu).await.expect(200);
+        let mut body = basket();
+        body["restaurant_id"] = json!(OTHER_RESTAURANT);
+        body["deliver_to"]["place"] = json!(far());
+        let placed = pair.hyd.place(&customer, "k", &body).await.expect(201).json;
+        let act = |verb: &str| format!("{path}/orders/{}/{verb}", text(&placed["id"]));
+        pair.hyd
+            .post(&act("accept"), &kitchen, json!({"ready_in_min": 1}))
+            .await
+            .expect(200);
+        pair.hyd.post(&act("ready"), &kitchen, json!({})).await.expect(200);
+        Self { pair, driver, placed }
+    }
+
+    /// A region's plan: this driver of its own fetches the order so long from now.
+    fn plans(&self, rig: &Rig, driver: Option<DriverId>, away: DurationMs) {
+        let now = rig.app.clock.now();
+        let row = Planned {
+            order: text(&self.placed["id"]).parse().unwrap(),
+            driver,
+            pickup_ms: (now + away).0,
+            door_ms: (now + away).0,
+            runner_up: None,
+        };
+        let plan = Plan {
+            orders: vec![row],
+            ..Plan::default()
+        };
+        rig.app
+            .board
+            .show(&plan, &Plane::around(Some(far())), (now, None), &BTreeMap::new());
+    }
+}
+
+#[tokio::test]
+async fn a_region_that_plans_borrows_what_its_plan_lacks_and_lends_whom_it_does_not_need() {
+    let beside = Beside::new().await;
+    let (pair, driver) = (&beside.pair, &beside.driver);
+    let at_home = async || has_driver(pair, driver, "").await.is_some();
+    let look = async || {
+        let peers = pair.hyd.app.peers.clone().unwrap();
+        let mut loans = Loans::new(pair.hyd.app.clone(), peers, DurationMs(1));
+        loans.look().await;
+    };
+    let (own, soon, late) = (Some(DRIVER), DurationMs(-1_000), DurationMs::from_mins(20));
+    beside.plans(&pair.hyd, own, soon);
+    look().await;
+    assert!(at_home().await, "its own driver is there in time");
+    beside.plans(&pair.hyd, own, late);
+    for (lender, why) in [
+        (Some(OTHER_DRIVER), "the lender needs this driver"),
+        (None, "the lender has nobody itself"),
+    ] {
+        beside.plans(&pair.blr, lender, soon);
+        look().await;
+        assert!(at_home().await, "{why}");
+    }
+    beside.plans(&pair.blr, own, soon);
+    look().await;
+    assert!(!at_home().await, "nobody needs this driver more");
+}
+
 #[tokio::test]
 async fn a_driver_is_borrowed_for_an_order_that_nobody_takes_and_goes_home() {
-    let beside = far().offset_m(2_300.0, 0.0);
-    let pair = Pair::with(|mut map, _| {
-        let edge = beside.cell(REGION_RESOLUTION);
-        let cells = |map: &Map, name: &str| map.regions[&region(name)].cells.iter().collect::<Vec<_>>();
-        let (mut blr, mut hyd) = (cells(&map, "blr"), cells(&map, "hyd"));
-        hyd.retain(|cell| *cell != edge);
-        blr.push(edge);
-        for (name, cells) in [("blr", blr), ("hyd", hyd)] {
-            map.regions.get_mut(&region(name)).unwrap().cells = CellSet::new(cells);
-        }
-        map
-    })
-    .await;
-    let driver = other_driver(&pair, beside).await;
-    let (customer, kitchen) = (pair.blr.customer(CUSTOMER), pair.blr.restaurant(OTHER_RESTAURANT));
-    let mut menu = restaurant();
-    menu["place"] = json!(far());
-    let path = format!("/v1/restaurants/{OTHER_RESTAURANT}");
-    pair.hyd.put(&path, &pair.blr.operator(), menu).await.expect(200);
-    let mut body = basket();
-    body["restaurant_id"] = json!(OTHER_RESTAURANT);
-    body["deliver_to"]["place"] = json!(far());
-    let placed = pair.hyd.place(&customer, "k", &body).await.expect(201).json;
-    let act = |verb: &str| format!("{path}/orders/{}/{verb}", text(&placed["id"]));
-    pair.hyd
-        .post(&act("accept"), &kitchen, json!({"ready_in_min": 1}))
-        .await
-        .expect(200);
-    pair.hyd.post(&act("ready"), &kitchen, json!({})).await.expect(200);
+    let Beside { pair, driver, placed } = Beside::new().await;
     watch_borders(&pair);
     let me = until("an offer of the other region", || has_driver(&pair, &driver, "hyd")).await;
     let offer = text(&me["offers"][0]["delivery"]["offer"]["id"]);

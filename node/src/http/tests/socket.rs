@@ -1,5 +1,6 @@
 //! The WebSocket, over real TCP.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -299,7 +300,9 @@ async fn idle_driver_hears_where_to_wait() {
             hints,
             ..Plan::default()
         };
-        rig.app.board.show(&plan, &plane, (rig.app.clock.now(), None));
+        rig.app
+            .board
+            .show(&plan, &plane, (rig.app.clock.now(), None), &BTreeMap::new());
     };
     let hint = |driver| Hint {
         driver,
