@@ -141,7 +141,6 @@ fn problem(orders: usize, drivers: usize, seed: u64) -> Problem {
             shift_end_ms: now_ms + (60 + dice.below(180)) as i64 * 60_000,
             duty: Duty::None,
             refusal_permille: 0,
-            loan_penalty_ms: 0,
         })
         .collect();
     Problem {

@@ -196,8 +196,11 @@ pub struct DispatchConfig {
     pub policy: DispatchPolicyName,
     /// With `matching`, the time between two plans, in milliseconds. Default 5,000, 1,000 to 60,000.
     pub cycle_ms: i64,
-    /// With `matching`, most orders of one restaurant on one trip. Default 3, 1 to 4.
+    /// With `matching`, most orders on one trip. Default 3, 1 to 4.
     pub bundle_max: usize,
+    /// With `matching`, whether a trip may fetch from two restaurants that are near each other, where that makes customers wait
+    /// less in all. Default true.
+    pub two_restaurants: bool,
     /// What a hand-over takes a driver besides the way, at the restaurant and at the door alike, in milliseconds. Default
     /// 120,000, 0 to 1,800,000.
     pub handover_ms: i64,
@@ -231,6 +234,7 @@ impl Default for DispatchConfig {
             policy: DispatchPolicyName::Matching,
             cycle_ms: 5_000,
             bundle_max: 3,
+            two_restaurants: true,
             handover_ms: 120_000,
             router_url: None,
             radius_m: 3_000,
@@ -299,6 +303,7 @@ impl Config {
                 },
                 cycle: DurationMs(dispatch.cycle_ms),
                 bundle_max: dispatch.bundle_max,
+                two_restaurants: dispatch.two_restaurants,
                 handover: DurationMs(dispatch.handover_ms),
                 position_age_max: DurationMs(dispatch.position_age_max_ms),
                 radius_m: f64::from(dispatch.radius_m),

@@ -49,8 +49,8 @@ pub struct History {
     demand: BTreeMap<(i64, i64, i64), f64>,
     since: Option<UnixMs>,
     untaught: VecDeque<Cooked>,
-    /// Where a driver last handed over, and when.
-    last_door: BTreeMap<DriverId, (UnixMs, LatLng)>,
+    /// Where a driver last fetched something or handed it over, and when.
+    last_stop: BTreeMap<DriverId, (UnixMs, LatLng)>,
 }
 
 impl History {
@@ -65,7 +65,7 @@ impl History {
             demand: BTreeMap::new(),
             since: None,
             untaught: VecDeque::new(),
-            last_door: BTreeMap::new(),
+            last_stop: BTreeMap::new(),
         }
     }
 
@@ -73,14 +73,24 @@ impl History {
     pub fn recall(&mut self, mut orders: Vec<Order>, now: UnixMs) {
         orders.retain(|order| order.accepted_at.is_some());
         orders.sort_by_key(|order| (order.ended_at, order.id));
+        let mut stops: Vec<(UnixMs, bool, &Order)> = Vec::new();
         for order in &orders {
             self.accepted(order);
             // Before the food was picked up nothing but `ready_at` told; an order that was never ready has none that counts.
-            if order.delivery.picked_up_at.is_some() {
+            if let Some(at) = order.delivery.picked_up_at {
                 self.cooked(order);
+                stops.push((at, false, order));
             }
-            if order.state == OrderState::Delivered {
+            if let Some(at) = order.ended_at.filter(|_| order.state == OrderState::Delivered) {
+                stops.push((at, true, order));
+            }
+        }
+        stops.sort_by_key(|(at, door, order)| (*at, *door, order.id));
+        for (_, door, order) in stops {
+            if door {
                 self.handed_over(order);
+            } else {
+                self.picked_up(order);
             }
         }
         self.teach(now);
@@ -92,6 +102,8 @@ impl History {
             self.accepted(order);
         } else if matches!(event, Event::OrderReady { .. }) {
             self.cooked(order);
+        } else if matches!(event, Event::OrderPickedUp { .. }) {
+            self.picked_up(order);
         } else if matches!(event, Event::OrderDelivered { .. }) {
             self.handed_over(order);
         }
@@ -133,7 +145,13 @@ impl History {
         }
     }
 
-    /// The way to this door: from the restaurant, or from the door before where the driver came from there.
+    fn picked_up(&mut self, order: &Order) {
+        if let (Some(driver_id), Some(at)) = (order.delivery.driver_id, order.delivery.picked_up_at) {
+            self.last_stop.insert(driver_id, (at, order.restaurant_place));
+        }
+    }
+
+    /// The way to this door: from the restaurant, or from where the driver was after that, another restaurant or door.
     fn handed_over(&mut self, order: &Order) {
         let (Some(driver_id), Some(left_at), Some(ended_at)) =
             (order.delivery.driver_id, order.delivery.picked_up_at, order.ended_at)
@@ -141,9 +159,9 @@ impl History {
             return;
         };
         let door = order.deliver_to.place;
-        let before = self.last_door.insert(driver_id, (ended_at, door));
-        let from_door = before.filter(|(at, _)| *at > left_at);
-        let (left_at, from) = from_door.unwrap_or((left_at, order.restaurant_place));
+        let before = self.last_stop.insert(driver_id, (ended_at, door));
+        let later = before.filter(|(at, _)| *at > left_at);
+        let (left_at, from) = later.unwrap_or((left_at, order.restaurant_place));
         let took = DurationMs((ended_at - left_at).0 - self.dropoff.0);
         let way_m = from.distance_m(&door);
         if order.delivery.state == DeliveryState::Completed && way_m >= WAY_MIN_M && took >= WAY_MIN && took <= WAY_MAX

@@ -62,6 +62,8 @@ pub const NEWS_MAX: usize = 4_096;
 const WORK_PER_ORDER: u64 = 1_000;
 /// How much earlier than needed drivers are asked, so that there is time to answer.
 const LEAD_MAX: DurationMs = DurationMs::from_secs(30);
+/// Two restaurants share a trip when one is no farther from the other than this.
+const SECOND_RESTAURANT_MS: i64 = 4 * 60_000;
 /// Late is better than never.
 const CLICK_TO_DOOR_MAX_MS: i64 = 24 * 3_600_000;
 
@@ -81,7 +83,10 @@ pub struct News {
 pub const fn teaches(event: &Event) -> bool {
     matches!(
         event,
-        Event::OrderPreparing { .. } | Event::OrderReady { .. } | Event::OrderDelivered { .. }
+        Event::OrderPreparing { .. }
+            | Event::OrderReady { .. }
+            | Event::OrderPickedUp { .. }
+            | Event::OrderDelivered { .. }
     )
 }
 
@@ -264,13 +269,13 @@ impl Dispatcher {
 struct Planned {
     plan: Plan,
     round: Round,
+    /// Who was asked for what, or bound to it.
+    bound: BTreeMap<OrderId, DriverId>,
 }
 
 /// Everything that a plan is made from.
 struct Prepared {
     problem: Problem,
-    /// Who was asked for what, or bound to it.
-    bound: BTreeMap<OrderId, DriverId>,
     config: Config,
     snapshot: Snapshot,
     positions: Positions,
@@ -337,6 +342,11 @@ impl Memory {
             lead_ms: dispatch.offer_ttl.min(LEAD_MAX).0,
             click_to_door_ms_max: CLICK_TO_DOOR_MAX_MS,
             bundle_max: dispatch.bundle_max,
+            second_restaurant_ms: if dispatch.two_restaurants {
+                SECOND_RESTAURANT_MS
+            } else {
+                0
+            },
             improve_work: defaults.improve_work.min(WORK_PER_ORDER.saturating_mul(orders)),
             ..defaults
         }

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use tomato_shared::cell::LatLng;
 use tomato_shared::id::OrderId;
 use tomato_shared::order::DeliveryState;
 use tomato_shared::time::{DurationMs, UnixMs};
@@ -130,15 +129,11 @@ impl Facts<'_> {
         let next = bound.first().map(|order| order.restaurant_place);
         let mut at = self.plane.point(known.map(|(place, _)| *place).or(next)?);
         let mut free_ms = self.now.0;
-        for order in bound.iter().filter(|order| is_in_bag(order)) {
-            let to = if order.delivery == DeliveryState::Returning {
-                order.restaurant_place
-            } else {
-                order.door
-            };
-            free_ms = self.after_door(free_ms, &mut at, to);
+        let ahead = self.ahead(seen, &bound);
+        for order in bound.iter().filter(|order| is_in_bag(order) && !ahead.has(order)) {
+            free_ms = self.after_door(free_ms, &mut at, order);
         }
-        let duty = match self.ahead(seen, &bound) {
+        let duty = match ahead {
             Ahead::Nothing => Duty::None,
             Ahead::Fixed(orders) => {
                 free_ms = self.after_trip(free_ms, &mut at, &orders);
@@ -160,7 +155,6 @@ impl Facts<'_> {
             shift_end_ms: seen.shift_ends_at.unwrap_or(self.now + SHIFT_OPEN).0,
             duty,
             refusal_permille: seen.refusal_permille,
-            loan_penalty_ms: 0,
         })
     }
 
@@ -179,13 +173,15 @@ impl Facts<'_> {
     }
 
     fn ahead<'a>(&'a self, seen: &DriverSeen, bound: &[&'a OrderSeen]) -> Ahead<'a> {
-        let is_ahead =
-            |order: &&&OrderSeen| matches!(order.delivery, DeliveryState::Assigned | DeliveryState::AtRestaurant);
-        let mut ahead: Vec<&OrderSeen> = bound.iter().filter(is_ahead).copied().collect();
-        let asked = seen.offered.iter().filter_map(|id| self.snapshot.order(*id));
-        let begun = |order: &&&OrderSeen| is_in_bag(order) && ahead.iter().any(|other| other.trip == order.trip);
-        let fixed = bound.iter().any(|order| begun(&order)) || !seen.offered.is_empty();
-        ahead.extend(asked);
+        // What is still to be fetched always is of the newest trip.
+        let trip = bound.iter().find(|order| is_ahead(order)).map(|order| order.trip);
+        let of_it = bound.iter().filter(|order| Some(order.trip) == trip);
+        let mut ahead: Vec<&OrderSeen> = of_it.copied().collect();
+        let kitchen = ahead.first().map(|order| order.restaurant_id);
+        let two = ahead.iter().any(|order| Some(order.restaurant_id) != kitchen);
+        let begun = ahead.iter().any(|order| is_in_bag(order));
+        let fixed = two || begun || !seen.offered.is_empty();
+        ahead.extend(seen.offered.iter().filter_map(|id| self.snapshot.order(*id)));
         match (ahead.is_empty(), fixed) {
             (true, _) => Ahead::Nothing,
             (false, true) => Ahead::Fixed(ahead),
@@ -193,6 +189,7 @@ impl Facts<'_> {
         }
     }
 
+    /// At the restaurant of the first of `orders`.
     fn arrival(&self, leave_ms: i64, at: Point, orders: &[&OrderSeen]) -> i64 {
         let there = |order: &&OrderSeen| order.delivery == DeliveryState::AtRestaurant;
         if orders.iter().any(there) {
@@ -206,6 +203,22 @@ impl Facts<'_> {
 
     /// When a trip that stays as it is will be over, leaving the driver at its last door.
     fn after_trip(&self, leave_ms: i64, at: &mut Point, orders: &[&OrderSeen]) -> i64 {
+        let mut to_fetch: Vec<&OrderSeen> = orders.iter().filter(|order| !is_in_bag(order)).copied().collect();
+        let mut free_ms = leave_ms;
+        while let Some(first) = to_fetch.first().copied() {
+            let here = |order: &&OrderSeen| order.restaurant_id == first.restaurant_id;
+            let (of_it, others) = to_fetch.into_iter().partition::<Vec<_>, _>(here);
+            free_ms = self.after_pickup(free_ms, at, &of_it);
+            to_fetch = others;
+        }
+        for order in orders {
+            free_ms = self.after_door(free_ms, at, order);
+        }
+        free_ms
+    }
+
+    /// When all of one restaurant will be fetched, leaving the driver there.
+    fn after_pickup(&self, leave_ms: i64, at: &mut Point, orders: &[&OrderSeen]) -> i64 {
         let arrive_ms = self.arrival(leave_ms, *at, orders);
         let ready_ms = orders.iter().map(|order| match self.ready(order) {
             Ready::At(ms) => ms,
@@ -215,18 +228,33 @@ impl Facts<'_> {
         *at = orders
             .first()
             .map_or(*at, |order| self.plane.point(order.restaurant_place));
-        let mut free_ms = picked_up_ms.max(self.now.0) + self.config.pickup_after_ms;
-        for order in orders {
-            free_ms = self.after_door(free_ms, at, order.door);
-        }
-        free_ms
+        picked_up_ms.max(self.now.0) + self.config.pickup_after_ms
     }
 
-    fn after_door(&self, leave_ms: i64, at: &mut Point, to: LatLng) -> i64 {
+    /// When the order will be handed over, or back.
+    fn after_door(&self, leave_ms: i64, at: &mut Point, order: &OrderSeen) -> i64 {
+        let to = if order.delivery == DeliveryState::Returning {
+            order.restaurant_place
+        } else {
+            order.door
+        };
         let from = std::mem::replace(at, self.plane.point(to));
         let service_ms = self.config.dropoff_before_ms + self.config.dropoff_after_ms;
         leave_ms + self.travel.ms(from, *at, self.now.0) + service_ms
     }
+}
+
+impl Ahead<'_> {
+    fn has(&self, order: &OrderSeen) -> bool {
+        match self {
+            Ahead::Nothing => false,
+            Ahead::Open(orders) | Ahead::Fixed(orders) => orders.iter().any(|other| other.id == order.id),
+        }
+    }
+}
+
+fn is_ahead(order: &OrderSeen) -> bool {
+    matches!(order.delivery, DeliveryState::Assigned | DeliveryState::AtRestaurant)
 }
 
 fn is_in_bag(order: &OrderSeen) -> bool {

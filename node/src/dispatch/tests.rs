@@ -135,6 +135,37 @@ fn open_offer_begun_pickup_and_full_bag_are_time_that_is_spent() {
 }
 
 #[test]
+fn trip_to_two_restaurants_stays_as_it_is() {
+    let mut second = seen(2, DeliveryState::Assigned);
+    second.restaurant_id = RestaurantId::from_bytes([2; 16]);
+    second.restaurant_place = centre().offset_m(0.0, -1_200.0);
+    second.door = second.restaurant_place.offset_m(3_000.0, 0.0);
+    let told = problem(
+        vec![
+            seen(1, DeliveryState::Assigned),
+            second.clone(),
+            seen(3, DeliveryState::Searching),
+        ],
+        at_work(&[], &[2, 1]),
+        DurationMs(0),
+    );
+    assert_eq!(
+        told.orders.iter().map(|order| order.id).collect::<Vec<_>>(),
+        [order_id(3)]
+    );
+    assert_eq!(only_driver(&told).duty, Duty::None);
+    // To the second first, as its door comes first: 6 min, 4, 4 to the other, 4; then about 10.8 and 4, 4 and 4.
+    let both = free_in_min(only_driver(&told));
+    assert!((40..=42).contains(&both), "{both}");
+    let mut fetched = seen(1, DeliveryState::PickedUp);
+    fetched.trip = second.trip;
+    let told = problem(vec![fetched, second], at_work(&[], &[1, 2]), DurationMs(0));
+    // With the first in the bag: 6 to the second, 4; then both doors.
+    let one = free_in_min(only_driver(&told));
+    assert!((32..=34).contains(&one), "{one}");
+}
+
+#[test]
 fn who_is_idle_and_silent_is_not_planned_with_and_cash_has_a_limit() {
     let old = problem(
         vec![seen(1, DeliveryState::Searching)],

@@ -136,6 +136,8 @@ pub struct DispatchPolicy {
     pub cycle: DurationMs,
     /// Most orders that a plan has fetched together.
     pub bundle_max: usize,
+    /// Whether these may be of two restaurants.
+    pub two_restaurants: bool,
     /// What a driver needs for a hand-over besides the way, at the restaurant and at the door alike.
     pub handover: DurationMs,
     /// How old the position of a driver with nothing to do may be.

@@ -187,7 +187,6 @@ impl Replay<'_> {
             shift_end_ms: self.instance.couriers[index].off_min * MINUTE_MS,
             duty,
             refusal_permille: 0,
-            loan_penalty_ms: 0,
         }
     }
 

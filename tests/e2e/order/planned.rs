@@ -18,6 +18,7 @@ async fn planned_drivers_fetch_together_and_come_before_it_is_ready() {
     .await;
     two_of_one_kitchen_are_one_trip(&scene).await;
     driver_is_asked_before_it_is_ready(&scene).await;
+    two_kitchens_side_by_side_are_one_trip(&scene).await;
     scene.close().await;
 }
 
@@ -65,7 +66,6 @@ async fn two_of_one_kitchen_are_one_trip(scene: &Scene) {
         .collect();
     assert_eq!(kinds, ["pickup", "dropoff", "dropoff"]);
     assert_eq!(count(&me["stops"][0]["order_ids"]), 2);
-    for order in &orders {
     // Rounds go on; the board still says why.
     let board = scene.operator.get("/v1/dispatch").await;
     for order in &orders {
@@ -77,6 +77,7 @@ async fn two_of_one_kitchen_are_one_trip(scene: &Scene) {
             "{row}"
         );
     }
+    for order in &orders {
         ravi.delivery(order, "pickup", json!({})).await;
     }
     for (customer, order) in [(&asha, &orders[0]), (&bina, &orders[1])] {
@@ -104,4 +105,36 @@ async fn driver_is_asked_before_it_is_ready(scene: &Scene) {
     kitchen.does(&order, "ready", json!({})).await;
     let taken = ravi.delivery(&order, "pickup", json!({})).await;
     assert_eq!(taken["state"], "OUT_FOR_DELIVERY");
+}
+
+async fn two_kitchens_side_by_side_are_one_trip(scene: &Scene) {
+    let mut orders = Vec::new();
+    let mut first = None;
+    for (name, north_m) in [("Left", 0.0), ("Right", 150.0)] {
+        let kitchen = scene.kitchen(name, (-4_000.0, north_m), json!({})).await;
+        let customer = scene.customer();
+        let order = scene.cooked(&customer, &kitchen, &kitchen.order(1)).await;
+        orders.push((customer, order));
+        first.get_or_insert(kitchen);
+    }
+    let ravi = scene.driver(&first.unwrap(), 300.0).await;
+    let me = home(&ravi, "both in one offer", |me| count(&me["offers"]) == 2).await;
+    let offer = text(&me["offers"][0]["delivery"]["offer"]["id"]);
+    ravi.post(&format!("/v1/offers/{offer}/accept"), json!({})).await;
+    for left in (1..=4).rev() {
+        let me = ravi.get("/v1/drivers/me").await;
+        assert_eq!(count(&me["stops"]), left, "{me}");
+        let stop = &me["stops"][0];
+        assert_eq!(stop["kind"], if left > 2 { "pickup" } else { "dropoff" });
+        let (customer, order) = orders
+            .iter()
+            .find(|(_, order)| order["id"] == stop["order_ids"][0])
+            .unwrap();
+        if left > 2 {
+            ravi.delivery(order, "pickup", json!({})).await;
+        } else {
+            let with_pin = customer.get(&super::scene::path(order)).await;
+            assert_eq!(ravi.hands_over(&with_pin).await["state"], "DELIVERED");
+        }
+    }
 }

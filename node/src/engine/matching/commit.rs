@@ -59,8 +59,11 @@ fn why(search: &Search, cab: &Cab, index: usize, trip: &Trip, timing: Timing) ->
         minutes((ready_ms - work.now_ms).abs()),
         minutes(timing.pickup_ms - work.now_ms),
     );
-    if trip.orders().len() > 1 {
-        why += &format!("; {} orders of one restaurant together", trip.orders().len());
+    let second = |job: &&u32| work.jobs[**job as usize].restaurant != trip.restaurant;
+    match (trip.orders().iter().filter(second).count(), trip.orders().len()) {
+        (0, 1) => {}
+        (0, all) => why += &format!("; {all} orders of one restaurant together"),
+        (some, all) => why += &format!("; {all} orders together, {some} of them of a second restaurant near by"),
     }
     if cab.bound.is_some() {
         why += "; set changed before pickup";
@@ -122,7 +125,6 @@ pub(super) fn tentative(search: &Search) -> Vec<Tentative> {
         {
             out.push(Tentative {
                 driver: cab.id,
-                restaurant: work.stops[trip.restaurant as usize].id,
                 orders: trip.orders().iter().map(|&job| work.jobs[job as usize].id).collect(),
             });
         }

@@ -32,6 +32,9 @@ pub struct Config {
     pub shift_price_permille: i64,
     /// Most orders in one trip, 1..=BUNDLE_MAX. Default 4.
     pub bundle_max: usize,
+    /// Orders of two restaurants may share a trip when one is no farther than this from the other; 0 for never. Default 0: the
+    /// benchmark allows it not.
+    pub second_restaurant_ms: i64,
     /// Most trips planned ahead per driver, 1..=TRIPS_MAX. Default 2.
     pub trips_max: usize,
     /// Drivers looked at per restaurant. Default 24.
@@ -72,6 +75,7 @@ impl Default for Config {
             horizon_ms: 30 * MINUTE_MS,
             shift_price_permille: 10,
             bundle_max: 4,
+            second_restaurant_ms: 0,
             trips_max: 2,
             candidates: 24,
             work_max: 600_000,

@@ -53,9 +53,10 @@ const MINUTE_MS: i64 = 60_000;
 pub struct Assignment {
     /// Who goes.
     pub driver: DriverId,
-    /// Where to.
+    /// Where to; the first, where two restaurants share a trip.
     pub restaurant: RestaurantId,
-    /// What for, in the order of delivery; at least one, at most [`BUNDLE_MAX`].
+    /// What for, in the order of delivery; at least one, at most [`BUNDLE_MAX`]. Of two restaurants the one that comes up first
+    /// is gone to first, and both before the first door.
     pub orders: Vec<OrderId>,
     /// The driver is on the way there already; only the set is new.
     pub changed: bool,

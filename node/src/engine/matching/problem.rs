@@ -82,8 +82,6 @@ pub struct Driver {
     pub duty: Duty,
     /// Probability that an offer is refused or expires, 0..=1000.
     pub refusal_permille: i64,
-    /// Extra cost of using this driver (a loan over the border), ms of customer waiting per trip.
-    pub loan_penalty_ms: i64,
 }
 
 /// A trip a round had in mind for a driver; several per driver, in order.
@@ -91,8 +89,6 @@ pub struct Driver {
 pub struct Tentative {
     /// Who would go.
     pub driver: DriverId,
-    /// Where to.
-    pub restaurant: RestaurantId,
     /// What for, in the order of delivery.
     pub orders: Vec<OrderId>,
 }

@@ -72,18 +72,23 @@ impl<'w> Search<'w> {
                 .iter()
                 .filter_map(|&id| work.job_of(id))
                 .filter(|&job| self.cab_of[job as usize].is_none() && !work.excluded(job, cab as u32))
-                .filter(|&job| work.stops[work.jobs[job as usize].restaurant as usize].id == trip.restaurant)
                 .take(work.bundle_max())
                 .collect();
             let Some(&first) = jobs.first() else { continue };
+            let mut resumed = Trip::new(work.jobs[first as usize].restaurant, &[first]);
+            let fit = |&job: &u32| {
+                let fits = work.fits(&resumed, work.jobs[job as usize].restaurant);
+                if fits && job != first {
+                    resumed.insert(resumed.orders().len(), job);
+                }
+                fits
+            };
+            let jobs: Vec<u32> = jobs.into_iter().filter(fit).collect();
             let mut schedule = self.schedules[cab];
             if schedule.trips().len() >= work.trips_max() {
                 continue;
             }
-            schedule.insert(
-                schedule.trips().len(),
-                Trip::new(work.jobs[first as usize].restaurant, &jobs),
-            );
+            schedule.insert(schedule.trips().len(), resumed);
             let Some(cost_ms) = work.cost(cab, &schedule) else {
                 continue;
             };
@@ -114,7 +119,11 @@ impl<'w> Search<'w> {
         if schedule.trips()[at].orders().len() == 1 && !bound {
             schedule.remove(at);
         } else {
-            schedule.trip_mut(at).remove(job);
+            let trip = schedule.trip_mut(at);
+            trip.remove(job);
+            if let Some(&first) = trip.orders().first() {
+                trip.restaurant = self.work.jobs[first as usize].restaurant;
+            }
         }
         self.spent += 1;
         self.costs[cab] = self.work.cost_anyway(cab, &schedule).0;
@@ -173,12 +182,17 @@ impl<'w> Search<'w> {
         let restaurant = self.work.jobs[job as usize].restaurant;
         let schedule = self.schedules[cab];
         for (at, trip) in schedule.trips().iter().enumerate() {
-            if trip.restaurant != restaurant || trip.orders().len() >= self.work.bundle_max() {
+            // The restaurant of a pickup under way stays; what it is left with may be nothing for a moment.
+            let bound = at == 0 && self.work.cabs[cab].bound.is_some();
+            let fits = trip.restaurant == restaurant || !bound;
+            if !fits || trip.orders().len() >= self.work.bundle_max() || !self.work.fits(trip, restaurant) {
                 continue;
             }
             for place in 0..=trip.orders().len() {
                 let mut tried = schedule;
-                tried.trip_mut(at).insert(place, job);
+                let trip = tried.trip_mut(at);
+                trip.insert(place, job);
+                trip.restaurant = self.work.jobs[trip.orders()[0] as usize].restaurant;
                 self.consider(cab, tried, best);
             }
         }

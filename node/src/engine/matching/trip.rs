@@ -6,9 +6,11 @@ use super::work::{BUNDLE_MAX, MOMENTS, TRIPS_MAX, Work};
 /// Price of leaving a pickup under way without what the driver was sent for: more than any plan can save.
 const POINTLESS_MS: i64 = 1_000_000_000;
 
-/// One trip: a restaurant and its orders in the order of delivery.
+/// One trip: orders in the order of delivery, all of one restaurant or of two. Restaurants are gone to in the order in which
+/// they first come up among the orders, and all is fetched before the first door.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Trip {
+    /// The first, where there are two.
     pub(super) restaurant: u32,
     len: u32,
     orders: [u32; BUNDLE_MAX],
@@ -72,12 +74,15 @@ impl Schedule {
     }
 }
 
-/// When the first trip of a schedule starts and ends, expected.
+/// When a trip starts and all of it is fetched, expected.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timing {
     pub(super) depart_ms: i64,
     pub(super) arrive_ms: i64,
     pub(super) pickup_ms: i64,
+    /// The restaurant where the last of it is fetched, and when.
+    last: u32,
+    last_ms: i64,
 }
 
 impl Work<'_> {
@@ -110,10 +115,11 @@ impl Work<'_> {
             let (timing, late) = self.timing(trip, at, free_ms, arrive_ms, driver.shift_end_ms);
             broken |= late == self.moments;
             cost += late as i64 * trip.orders().len() as i64 * self.config.unserved_ms / self.moments as i64;
-            let mut leave_ms = timing.pickup_ms + self.config.pickup_after_ms;
+            let mut leave_ms = timing.last_ms + self.config.pickup_after_ms;
+            at = self.stops[timing.last as usize].at;
             for (place, &order) in trip.orders().iter().enumerate() {
                 let job = &self.jobs[order as usize];
-                let leg_ms = if place == 0 {
+                let leg_ms = if place == 0 && job.restaurant == timing.last {
                     job.leg_ms
                 } else {
                     self.travel_ms(at, job.customer_at)
@@ -140,10 +146,16 @@ impl Work<'_> {
     /// A driver leaves as late as serves: so as to be there at the first moment at which the food is likely to be ready.
     /// Later moments were tried and lose at every load: food that waits costs more than a driver who does.
     fn timing(&self, trip: &Trip, at: Point, free_ms: i64, bound: Option<i64>, shift_end_ms: i64) -> (Timing, usize) {
-        let mut ready = [i64::MIN; MOMENTS];
+        let mut ready = [[i64::MIN; MOMENTS]; 2];
+        let mut last = trip.restaurant;
         for &order in trip.orders() {
             let job = &self.jobs[order as usize];
-            for (slot, &ms) in ready.iter_mut().zip(&job.ready_ms).take(self.moments) {
+            let second = job.restaurant != trip.restaurant;
+            if second {
+                last = job.restaurant;
+            }
+            let slots = ready[usize::from(second)].iter_mut();
+            for (slot, &ms) in slots.zip(&job.ready_ms).take(self.moments) {
                 *slot = (*slot).max(ms);
             }
         }
@@ -152,26 +164,49 @@ impl Work<'_> {
             Some(arrive_ms) => (self.now_ms, arrive_ms),
             None => {
                 let travel_ms = self.travel_ms(at, self.stops[trip.restaurant as usize].at);
-                let wanted_ms = ready[0] - before_ms;
+                let wanted_ms = ready[0][0] - before_ms;
                 let arrive_ms = (free_ms + travel_ms).max(wanted_ms);
                 (arrive_ms - travel_ms, arrive_ms)
             }
         };
-        let mut sum_ms = 0;
+        let between_ms = if last == trip.restaurant {
+            0
+        } else {
+            let [first, second] = [trip.restaurant, last].map(|stop| self.stops[stop as usize].at);
+            self.config.pickup_after_ms + self.travel_ms(first, second) + before_ms
+        };
+        let (mut first_sum_ms, mut last_sum_ms) = (0, 0);
         let mut late = 0;
-        for &ready_ms in ready.iter().take(self.moments) {
-            let pickup_ms = ready_ms.max(arrive_ms + before_ms).max(self.now_ms);
-            sum_ms += pickup_ms;
-            late += usize::from(pickup_ms > shift_end_ms);
+        for (&first_ms, &second_ms) in ready[0].iter().zip(&ready[1]).take(self.moments) {
+            let first_ms = first_ms.max(arrive_ms + before_ms).max(self.now_ms);
+            let last_ms = (first_ms + between_ms).max(second_ms);
+            first_sum_ms += first_ms;
+            last_sum_ms += last_ms;
+            late += usize::from(last_ms > shift_end_ms);
         }
         (
             Timing {
                 depart_ms,
                 arrive_ms,
-                pickup_ms: sum_ms / self.moments as i64,
+                pickup_ms: first_sum_ms / self.moments as i64,
+                last,
+                last_ms: last_sum_ms / self.moments as i64,
             },
             late,
         )
+    }
+
+    /// Whether an order of `restaurant` can come along on a trip: all of it is of that one, or, where two may share a trip, the
+    /// rest is of one near it.
+    pub(super) fn fits(&self, trip: &Trip, restaurant: u32) -> bool {
+        if self.config.second_restaurant_ms == 0 {
+            return trip.restaurant == restaurant;
+        }
+        let others = trip.orders().iter().map(|&job| self.jobs[job as usize].restaurant);
+        let mut others = others.filter(|&other| other != restaurant);
+        let Some(other) = others.next() else { return true };
+        let [one, two] = [other, restaurant].map(|stop| self.stops[stop as usize].at);
+        others.all(|third| third == other) && self.travel_ms(one, two) <= self.config.second_restaurant_ms
     }
 
     /// Timing of the first trip of `schedule`; `None` when there is none.
@@ -191,11 +226,14 @@ impl Work<'_> {
         let (mut free_ms, mut at) = (driver.free_ms, driver.at);
         for (index, trip) in schedule.trips().iter().enumerate() {
             let bound = driver.bound.filter(|_| index == 0).map(|(_, arrive_ms)| arrive_ms);
-            let pickup_ms = self.timing(trip, at, free_ms, bound, driver.shift_end_ms).0.pickup_ms;
-            free_ms = pickup_ms + self.config.pickup_after_ms;
-            at = self.stops[trip.restaurant as usize].at;
+            let timing = self.timing(trip, at, free_ms, bound, driver.shift_end_ms).0;
+            free_ms = timing.last_ms + self.config.pickup_after_ms;
+            at = self.stops[timing.last as usize].at;
             for &order in trip.orders() {
-                let to = self.jobs[order as usize].customer_at;
+                let job = &self.jobs[order as usize];
+                let first = job.restaurant == trip.restaurant;
+                let pickup_ms = if first { timing.pickup_ms } else { timing.last_ms };
+                let to = job.customer_at;
                 let door_ms = free_ms + self.travel_ms(at, to) + self.config.dropoff_before_ms;
                 tell(order, pickup_ms, door_ms);
                 free_ms = door_ms + self.config.dropoff_after_ms;
@@ -214,9 +252,9 @@ impl Work<'_> {
             } else {
                 None
             };
-            free_ms =
-                self.timing(trip, at, free_ms, bound, driver.shift_end_ms).0.pickup_ms + self.config.pickup_after_ms;
-            at = self.stops[trip.restaurant as usize].at;
+            let timing = self.timing(trip, at, free_ms, bound, driver.shift_end_ms).0;
+            free_ms = timing.last_ms + self.config.pickup_after_ms;
+            at = self.stops[timing.last as usize].at;
             for &order in trip.orders() {
                 let to = self.jobs[order as usize].customer_at;
                 free_ms += self.travel_ms(at, to) + self.config.dropoff_before_ms + self.config.dropoff_after_ms;

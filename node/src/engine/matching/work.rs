@@ -167,9 +167,8 @@ impl<'a> Work<'a> {
             bound: None,
             sent_ms: self.now_ms,
             bound_orders: Vec::new(),
-            begin_ms: driver.loan_penalty_ms
-                + (driver.shift_end_ms - self.now_ms).clamp(0, SHIFT_COUNTED_MS) * self.config.shift_price_permille
-                    / 1000,
+            begin_ms: (driver.shift_end_ms - self.now_ms).clamp(0, SHIFT_COUNTED_MS) * self.config.shift_price_permille
+                / 1000,
             refusal_ms: driver.refusal_permille.clamp(0, 1000) * self.config.refusal_ms / 1000,
         };
         if let Duty::Pickup {

@@ -105,6 +105,7 @@ pub(crate) fn policy() -> Policy {
             kind: DispatchKind::Nearest,
             cycle: DurationMs::from_secs(5),
             bundle_max: 3,
+            two_restaurants: true,
             handover: DurationMs::from_mins(2),
             position_age_max: DurationMs::from_mins(1),
             radius_m: 3_000.0,

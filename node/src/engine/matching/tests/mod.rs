@@ -63,7 +63,6 @@ fn driver(index: i64, dice: &mut Dice) -> Driver {
         shift_end_ms: NOW_MS + (30 + dice.below(120)) * MINUTE_MS,
         duty: Duty::None,
         refusal_permille: 0,
-        loan_penalty_ms: 0,
     }
 }
 
@@ -213,19 +212,110 @@ fn two_ready_orders_of_one_restaurant_share_the_only_driver() {
     assert_eq!(plan.assignments[0].orders.len(), 2);
 }
 
+/// One driver, and beside them two restaurants 640 m apart with an order each, both for doors 3 km to the east.
+fn two_kitchens() -> Problem {
+    let mut problem = problem(5, 2, 1);
+    let at = problem.drivers[0].at;
+    let east = |x_m: f64, y_m: f64| Point {
+        x_m: at.x_m + x_m,
+        y_m: at.y_m + y_m,
+    };
+    problem.drivers[0].free_ms = NOW_MS;
+    for (nth, order) in problem.orders.iter_mut().enumerate() {
+        order.restaurant = RestaurantId::from_bytes(key(nth as i64));
+        order.restaurant_at = east(0.0, 640.0 * nth as f64);
+        order.customer_at = east(3_000.0, 640.0 * nth as f64);
+        (order.placed_ms, order.ready) = (NOW_MS - 15 * MINUTE_MS, Ready::At(NOW_MS - 5 * MINUTE_MS));
+    }
+    problem
+}
+
 #[test]
-fn likely_refusers_and_loans_are_second_choice() {
-    let mut dice = Dice(9);
-    for (refusal_permille, loan_penalty_ms) in [(900, 0), (0, 4 * MINUTE_MS)] {
-        let mut problem = problem(9, 1, 2);
-        problem.orders[0].ready = Ready::At(NOW_MS);
-        let at = dice.point();
-        for driver in &mut problem.drivers {
-            (driver.at, driver.free_ms) = (at, NOW_MS);
+fn two_restaurants_share_a_trip_where_that_is_allowed_near_and_pays() {
+    let sharing = Config {
+        second_restaurant_ms: 4 * MINUTE_MS,
+        ..quick()
+    };
+    let together = |problem: &Problem, config: &Config| {
+        let plan = plan(problem, config);
+        (plan.assignments[0].orders.len(), plan.planned_cost_ms)
+    };
+    let near = two_kitchens();
+    let (count, cost_ms) = together(&near, &sharing);
+    assert_eq!((count, together(&near, &quick()).0), (2, 1));
+    assert!(cost_ms < together(&near, &quick()).1);
+    let assignment = &plan(&near, &sharing).assignments[0];
+    assert_eq!(
+        assignment.restaurant,
+        near.orders
+            .iter()
+            .find(|order| order.id == assignment.orders[0])
+            .unwrap()
+            .restaurant
+    );
+    assert!(assignment.why.contains("second restaurant"), "{}", assignment.why);
+    // Both are fetched before the first door: 2 min there, 2 to leave, 2 on the way, 2 and 2 again, 10 to the door.
+    let doors: Vec<i64> = plan(&near, &sharing)
+        .orders
+        .iter()
+        .map(|row| (row.door_ms - NOW_MS) / MINUTE_MS)
+        .collect();
+    assert_eq!(*doors.iter().min().unwrap(), 2 + 2 + 2 + 2 + 2 + 10 + 2);
+
+    let mut slow = two_kitchens();
+    slow.orders[1].ready = Ready::At(NOW_MS + 40 * MINUTE_MS);
+    assert_eq!(together(&slow, &sharing).0, 1, "one is not made to wait for the other");
+    let mut far = two_kitchens();
+    far.orders[1].restaurant_at.y_m += 2_000.0;
+    assert_eq!(together(&far, &sharing).0, 1);
+}
+
+#[test]
+fn shared_trips_keep_the_rules_and_never_mix_three_restaurants() {
+    let config = Config {
+        second_restaurant_ms: 10 * MINUTE_MS,
+        ..quick()
+    };
+    let mut shared = 0;
+    for seed in 0..30 {
+        let mut problem = problem(seed, 60, 8);
+        let mut rounds = 0;
+        while rounds < 3 {
+            let plan = plan(&problem, &config);
+            for (driver, orders) in plan
+                .assignments
+                .iter()
+                .map(|row| (row.driver, &row.orders))
+                .chain(plan.tentative.iter().map(|row| (row.driver, &row.orders)))
+            {
+                let of = |id: &OrderId| problem.orders.iter().find(|order| order.id == *id).unwrap().restaurant;
+                let restaurants: BTreeSet<RestaurantId> = orders.iter().map(of).collect();
+                assert!(restaurants.len() <= 2, "{driver} goes to {restaurants:?}");
+                shared += restaurants.len() - 1;
+            }
+            problem.tentative = plan.tentative;
+            problem.now_ms += MINUTE_MS;
+            rounds += 1;
         }
-        problem.drivers[0].refusal_permille = refusal_permille;
-        problem.drivers[0].loan_penalty_ms = loan_penalty_ms;
-        assert_eq!(plan(&problem, &quick()).assignments[0].driver, problem.drivers[1].id);
+    }
+    assert!(shared > 100, "{shared}");
+}
+
+#[test]
+fn likely_refusers_are_second_choice() {
+    let mut problem = problem(9, 1, 2);
+    problem.orders[0].ready = Ready::At(NOW_MS);
+    let at = Dice(9).point();
+    for driver in &mut problem.drivers {
+        (driver.at, driver.free_ms) = (at, NOW_MS);
+    }
+    for (likely, other) in [(0, 1), (1, 0)] {
+        problem.drivers[likely].refusal_permille = 900;
+        problem.drivers[other].refusal_permille = 0;
+        assert_eq!(
+            plan(&problem, &quick()).assignments[0].driver,
+            problem.drivers[other].id
+        );
     }
 }
 
