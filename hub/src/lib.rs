@@ -10,6 +10,7 @@
 //! | `heartbeats`, `live` | what each region says of itself, and how far the hub is with it |
 //! | `looks` | where drivers are, while somebody looks |
 //! | `ingest` | stream and repair in, one transaction per batch, watermarks out; keeps and kicks the stream's sources |
+//! | `control` | gives each region what it is to go by: fees, promotions, switches, a pause |
 //! | `directory` | which region owns which cells: makes the map, tells the regions |
 //! | `projections` | pure folds: event in, changed row out |
 //! | `fold` | reads the rows that events need, folds, writes: for `ingest`, and for [`rebuild`] from the stored events |
@@ -23,8 +24,8 @@
 //! | `measure` | histories by the million, for tests and `./scripts/bench hub`; not in the program |
 //! | [`fault`] | errors with their causes |
 //!
-//! The hub decides nothing about orders and sends regions nothing but watermarks and repair requests; when it is gone,
-//! every region goes on. It must not know how a region decides, and nothing here imports the node.
+//! The hub decides nothing about orders; it sends regions watermarks, repair requests, the map, and what its operators want
+//! of them. When it is gone, every region goes on by what it was sent last. It must not know how a region decides, and nothing here imports the node.
 //!
 //! One walk through it: a node commits an event and publishes it to its stream `EV_blr`; the hub's server sources it
 //! into `HUB_EVENTS`. `ingest::pull` reads it, with region and sequence from the server's own header. In one transaction
@@ -43,6 +44,7 @@ pub mod cells;
 mod changes;
 mod clock;
 pub mod config;
+mod control;
 mod directory;
 pub mod enrol;
 pub mod fault;
@@ -84,6 +86,7 @@ use tomato_shared::subject;
 use alerts::Watch;
 use changes::Changes;
 use config::{HubConfig, StreamConfig};
+use control::Teller;
 use directory::Mapper;
 use fault::Chain;
 use ingest::Applier;
@@ -172,6 +175,7 @@ impl Hub {
             registry,
             rewind,
             directory,
+            editions: Arc::default(),
             verifier,
         };
         let mut supervisor = Supervisor::default();
@@ -243,6 +247,8 @@ struct Parts {
     registry: watch::Receiver<Active>,
     rewind: Arc<Notify>,
     directory: watch::Sender<Arc<Directory>>,
+    /// Rung when there is a new version of what a region is told.
+    editions: Arc<Notify>,
     verifier: Arc<Verifier>,
 }
 
@@ -278,6 +284,14 @@ impl Parts {
             directory: self.directory.clone(),
         };
         supervisor.spawn("directory", mapper.run(stop.clone()).map_err(Chain));
+        let teller = Teller {
+            client: self.client.clone(),
+            readers: self.readers.clone(),
+            live: Arc::clone(&self.live),
+            registry: self.registry.clone(),
+            news: Arc::clone(&self.editions),
+        };
+        supervisor.spawn("control", teller.run(stop.clone()).map_err(Chain));
         let (admitted, registry) = (self.admitted.clone(), self.registry.clone());
         let admission = admission::run(Arc::clone(&self.broker), admitted, registry, stop.clone());
         supervisor.spawn("broker users", admission.map_err(Chain));
@@ -308,6 +322,7 @@ impl Parts {
             live: self.live,
             changes: self.changes,
             directory: self.directory.subscribe(),
+            editions: self.editions,
             registry: self.registry,
             verifier: self.verifier,
             broker: Some(self.client),

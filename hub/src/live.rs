@@ -29,6 +29,8 @@ pub(crate) struct Now {
     pub(crate) agreed_seq: Option<u64>,
     pub(crate) gap: Option<Gap>,
     pub(crate) source: Option<Source>,
+    /// The newest version of what the region is told; 0 where it is told nothing.
+    pub(crate) edition: u64,
 }
 
 /// A sign of life.
@@ -156,6 +158,13 @@ impl Live {
         }
     }
 
+    /// Sets the newest versions of what the regions are told.
+    pub(crate) fn set_editions(&self, versions: &BTreeMap<RegionId, u64>) {
+        for (region, now) in &mut *self.lock() {
+            now.edition = versions.get(region).copied().unwrap_or_default();
+        }
+    }
+
     /// Sets how the server sees the sources; regions without a source get `None`.
     pub(crate) fn set_sources(&self, sources: &BTreeMap<RegionId, Source>) {
         for (region, now) in &mut *self.lock() {
@@ -183,6 +192,7 @@ mod tests {
                 drivers_online: 0,
                 fenced: false,
                 directory: Default::default(),
+                control: Default::default(),
             },
             received_at: UnixMs(0),
             received: Some(at),

@@ -77,6 +77,12 @@ async fn sample(app: &App) {
         .set(size(head.seq.saturating_sub(head.watermark_seq)));
     metrics.relay_lag.set(size(head.seq.saturating_sub(published)));
     metrics.broker_connected.set(usize::from(app.broker_is_there()));
+    metrics
+        .control_refused
+        .set(usize::from(app.control.now().fault.is_some()));
+    metrics
+        .region_paused
+        .set(usize::from(app.catalogue().paused().is_some()));
     metrics.sockets_open.set(app.sockets.open());
     metrics.frames_dropped.set(app.feed.dropped());
     metrics.spans_dropped.set(app.tracer.dropped());

@@ -20,7 +20,7 @@
 //! | [`push`] | devices and partners told of events: Firebase, Apple, signed webhooks |
 //! | [`reconcile`] | provider, books and orders compared |
 //! | [`relay`] | outbox to JetStream, row id == stream sequence |
-//! | [`region`] | heartbeat, watermark, repair; whose which cell is; requests and drivers that cross borders |
+//! | [`region`] | heartbeat, watermark, repair; what the hub tells; whose which cell is; requests and drivers that cross borders |
 //! | [`backup`] | a checked copy of the region's file, beside the running node |
 //! | [`incarnation`] | lets a region go on from a restored copy of its file |
 //! | [`metrics`] [`admin`] | every number told to Prometheus; the port for whoever runs the node |

@@ -166,6 +166,10 @@ metrics! { setting;
         "Events that are not in the region's stream yet.", Gauge::default();
     broker_connected: Gauge = "tomato_broker_connected" [] "0 or 1"
         "Whether the region's broker is there.", Gauge::default();
+    control_refused: Gauge = "tomato_control_refused" [] "0 or 1"
+        "Whether the last document that the hub gave was not taken in.", Gauge::default();
+    region_paused: Gauge = "tomato_region_paused" [] "0 or 1"
+        "Whether the region takes no orders, by its operators or by the hub.", Gauge::default();
     tasks_open: Family<Gauge> = "tomato_task_backlog_entries" ["kind"] "calls"
         "Committed calls to the outside that have no outcome yet.", Family::new(task_kinds(), Gauge::default);
     notified: Family<Counter> = "tomato_notifications_total" ["channel", "outcome"] "tries"

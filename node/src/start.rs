@@ -32,6 +32,7 @@ use crate::metrics::Metrics;
 use crate::payments::Provider;
 use crate::push::{Desk, Push};
 use crate::region::borders;
+use crate::region::control::{Listener, Obedience};
 use crate::region::directory::{Locator, Mirror};
 use crate::region::link::Link;
 use crate::region::parcels::Counter;
@@ -161,7 +162,8 @@ impl Node {
         let url = &config.region.public_url;
         let desk = core.tell_outside(&mut supervisor, &config, &inlets.head)?;
         let locator = Locator::new(core.policy.clone(), url, inlets.catalogue.clone());
-        let ties = (url.as_str(), &locator);
+        let control = Obedience::new(inlets.catalogue.clone());
+        let ties = (url.as_str(), &locator, &control);
         let (published, client) = core.tie_to_hub(&mut supervisor, &broker, ties, &inlets.head).await?;
         let peers = Arc::new(Peers::new(core.region.clone(), client.clone(), locator.clone()));
         let clock = core.clock;
@@ -184,6 +186,7 @@ impl Node {
             http: config.http.clone(),
             public_url: config.region.public_url,
             locator,
+            control,
             peers: Some(peers.clone()),
             push: desk,
             broker: Some(client),
@@ -328,7 +331,7 @@ impl Core {
         &self,
         supervisor: &mut Supervisor,
         broker: &Broker,
-        (public_url, locator): (&str, &Locator),
+        (public_url, locator, control): (&str, &Locator, &Obedience),
         head: &watch::Receiver<writer::Head>,
     ) -> Result<(Arc<AtomicU64>, async_nats::Client), BrokerError> {
         let name = format!("tomato-node {}", self.region);
@@ -357,6 +360,7 @@ impl Core {
             fleet: self.fleet.clone(),
             clock: self.clock,
             locator: locator.clone(),
+            control: control.clone(),
             beat: beat.clone(),
         };
         supervisor.spawn("link", link.run(supervisor.stop_signal()));
@@ -364,9 +368,17 @@ impl Core {
             client: client.clone(),
             writer: self.writer.clone(),
             locator: locator.clone(),
-            beat,
+            beat: beat.clone(),
         };
         supervisor.spawn("directory", mirror.run(supervisor.stop_signal()));
+        let listener = Listener {
+            region: self.region.clone(),
+            client: client.clone(),
+            writer: self.writer.clone(),
+            obedience: control.clone(),
+            beat,
+        };
+        supervisor.spawn("control", listener.run(supervisor.stop_signal()));
         let counter = Counter {
             region: self.region.clone(),
             client: client.clone(),

@@ -5,6 +5,7 @@
 //! | [`id`] | typed ids: a prefix and a UUIDv7 outside, 16 bytes inside |
 //! | [`cell`] | places on the earth, H3 cells, the set of cells a region owns, region names |
 //! | [`directory`] | which region owns which cells, version by version |
+//! | [`control`] [`promotion`] | what the hub tells a region: fees, codes that take something off, switches, a pause |
 //! | [`money`] | integer minor units, ISO 4217 currencies, rates in basis points |
 //! | [`time`] | milliseconds since 1970: RFC 3339 outside, an integer inside |
 //! | [`order`] | the states of an order and of its delivery, and the only table of legal transitions |
@@ -23,11 +24,13 @@
 #![warn(missing_docs)]
 
 pub mod cell;
+pub mod control;
 pub mod directory;
 pub mod event;
 pub mod id;
 pub mod money;
 pub mod order;
+pub mod promotion;
 pub mod rejection;
 pub mod runtime;
 pub mod subject;

@@ -104,6 +104,8 @@ rejections! {
     ChangeGone "change_gone" 409 Never "The proposed change has ended; read the order again.";
     /// The payment provider cannot be reached.
     CardsUnavailable "cards_unavailable" 422 Later "Cards cannot be charged at the moment; pay in cash, or try again later.";
+    /// The hub has switched it off in this region.
+    FeatureOff "feature_off" 422 Later "This is switched off in this region at the moment.";
     /// More than what is left of the payment.
     RefundTooLarge "refund_too_large" 422 Never "The refund is larger than what is left of the payment.";
     /// The offer has ended, or went to somebody else.

@@ -68,6 +68,11 @@ pub fn watermark(region: &RegionId) -> String {
     format!("{PREFIX}.ctl.{region}.watermark")
 }
 
+/// The hub gives a region a document that it does not have yet, a [`crate::control::Edition`].
+pub fn edition(region: &RegionId) -> String {
+    format!("{PREFIX}.ctl.{region}.edition")
+}
+
 /// The hub asks a region for rows of its outbox, [`crate::sync::RepairRequest`].
 pub fn repair(region: &RegionId) -> String {
     format!("{PREFIX}.cmd.{region}.hub.repair")
@@ -208,6 +213,7 @@ mod tests {
             source_delivery(&blr),
             heartbeat(&blr),
             watermark(&blr),
+            edition(&blr),
             repair(&blr),
             positions(&blr),
             locations(&blr),

@@ -39,6 +39,22 @@ pub struct Heartbeat {
     /// What the region has of the directory.
     #[serde(default)]
     pub directory: Territory,
+    /// What the region has of the hub's documents.
+    #[serde(default)]
+    pub control: Obeyed,
+}
+
+/// How a region stands to the documents that the hub gives it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Obeyed {
+    /// Version of the document that is in force there; 0 where there is none.
+    pub version: u64,
+    /// Why it has not taken the last one in that it was given.
+    #[serde(default)]
+    pub fault: Option<String>,
+    /// Why it takes no orders, whoever wants that; `None` while it takes them.
+    #[serde(default)]
+    pub paused: Option<String>,
 }
 
 /// How a region stands to the directory, as far as its own file says.

@@ -17,6 +17,7 @@
 //! | [`moves`] | cells that change hands under traffic, with every party killed in the middle |
 //! | [`hub_page`] | the hub in a browser: its numbers, its looks, no foreign request |
 //! | [`regions`] | regions that come and go while the hub runs |
+//! | [`control`] | what the hub tells a region, in force with and without the hub |
 //! | [`restore`] | an old copy of a region's file: fenced, and on under a new incarnation |
 //! | [`push`] | devices and partners are told, whatever their services do, across a kill |
 //! | [`sockets`] | live clients end with what the server has through kills, and are not harmed by those who do not read |
@@ -28,6 +29,7 @@ mod alone;
 mod bad_input;
 mod borders;
 mod chaos;
+mod control;
 mod directory;
 mod hub_page;
 mod kills;

@@ -17,6 +17,7 @@
 //! | `GET /v1/alerts`, `POST /v1/alerts/{id}/ack` | what is going wrong, and who has seen it |
 //! | `GET /v1/live` | a WebSocket that says what changed |
 //! | `GET /v1/regions` | what the hub has of each region, and what it lacks |
+//! | `GET, PUT /v1/regions/{region}/control` | what the hub tells a region: fees, promotions, switches, a pause |
 //! | `GET /v1/locate?lat=&lng=` or `?cell=` | who serves a place; for anybody |
 //! | `GET /v1/openapi.json` | this API, for programs |
 //! | `GET /ui/` | the page |
@@ -26,6 +27,7 @@
 mod alerts;
 mod analytics;
 mod auth;
+mod control;
 mod csv;
 mod health;
 mod live;
@@ -52,7 +54,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use http::Uri;
 use serde::Deserialize;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tomato_shared::directory::Directory;
 use tomato_shared::runtime::jwt::Verifier;
 use tomato_shared::runtime::problem::Problem;
@@ -79,6 +81,8 @@ pub(crate) struct App {
     pub(crate) page: Arc<PageConfig>,
     pub(crate) changes: Changes,
     pub(crate) directory: watch::Receiver<Arc<Directory>>,
+    /// Rung when there is a new version of what a region is told.
+    pub(crate) editions: Arc<Notify>,
     /// `None` in tests without a broker.
     pub(crate) broker: Option<async_nats::Client>,
     pub(crate) looks: Looks,
@@ -91,6 +95,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/orders", get(orders::list))
         .route("/v1/orders/{id}", get(orders::read))
         .route("/v1/regions", get(regions::list))
+        .route("/v1/regions/{region}/control", get(control::read).put(control::write))
         .route("/v1/locate", get(locate::read))
         .route("/v1/me", get(me::me))
         .route("/v1/anomalies", get(me::anomalies))
@@ -117,7 +122,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/version", get(health::version))
-        .method_not_allowed_fallback(|| async { Problem::method_not_allowed("GET, HEAD, POST") })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed("GET, HEAD, POST, PUT") })
         .fallback(|uri: Uri| async move { Problem::not_found("no such path").instance(uri.path()) })
         .with_state(app)
         .layer(CatchPanicLayer::custom(|_| {

@@ -8,7 +8,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 use tomato_shared::runtime::problem::Problem;
 
-use super::{NoQuery, alerts, analytics, bad_query, locate, map, me, money, orders, overview, regions};
+use super::{NoQuery, alerts, analytics, bad_query, control, locate, map, me, money, orders, overview, regions};
 use crate::config::Access;
 use crate::store::alerts::Alert;
 
@@ -84,6 +84,7 @@ pub(super) fn operations() -> Vec<Operation> {
     let mut all = reads();
     all.extend(maps());
     all.extend(money_operations());
+    all.extend(control_operations());
     all.push(locate());
     all
 }
@@ -102,6 +103,25 @@ fn locate() -> Operation {
             SchemaGenerator::subschema_for::<locate::Located>,
         )
     }
+}
+
+fn control_operations() -> Vec<Operation> {
+    let wanted = json!({"type": "object", "required": ["note", "control"], "additionalProperties": false, "properties": {
+        "note": {"type": "string", "minLength": 1, "maxLength": 500, "description": "why"},
+        "control": {"$ref": "#/components/schemas/ControlDocument"}}});
+    let read = Operation::get(
+        "/v1/regions/{region}/control",
+        "What a region is told: fees, promotions, switches, a pause.",
+        SchemaGenerator::subschema_for::<control::View>,
+    );
+    let write = Operation {
+        method: "put",
+        summary: "Tells a region something else; If-Match names the version that was read. Fees and promotions need finance.",
+        access: Access::Operator,
+        body: Some(wanted),
+        ..Operation::get(read.path, "", SchemaGenerator::subschema_for::<control::View>)
+    };
+    vec![read, write]
 }
 
 fn reads() -> Vec<Operation> {

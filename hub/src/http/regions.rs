@@ -57,6 +57,14 @@ struct View {
     node_version: Option<String>,
     active_orders: Option<u64>,
     drivers_online: Option<u64>,
+    /// Why the region takes no orders, whoever wants that; `null` while it takes them.
+    paused: Option<String>,
+    /// Newest version of what the hub tells the region, see `/v1/regions/{region}/control`; 0 where it tells nothing.
+    control_version: u64,
+    /// The version that the region goes by.
+    control_applied_version: Option<u64>,
+    /// Why it has not taken the last one in that it was given.
+    control_fault: Option<String>,
 }
 
 /// Events that the hub asks the node for.
@@ -136,5 +144,9 @@ fn view(region: RegionId, now: Now, at: UnixMs, instant: Instant) -> View {
         node_version: heard.map(|heard| heard.beat.version.clone()),
         active_orders: heard.map(|heard| heard.beat.active_orders),
         drivers_online: heard.map(|heard| heard.beat.drivers_online),
+        paused: heard.and_then(|heard| heard.beat.control.paused.clone()),
+        control_version: now.edition,
+        control_applied_version: heard.map(|heard| heard.beat.control.version),
+        control_fault: heard.and_then(|heard| heard.beat.control.fault.clone()),
     }
 }

@@ -1,3 +1,4 @@
+mod control;
 mod wider;
 
 use std::time::Instant;
@@ -96,6 +97,7 @@ impl Api {
             page: Arc::default(),
             changes: Changes::default(),
             directory: watch::channel(Arc::new(Directory::new(map()))).1,
+            editions: Arc::default(),
             broker: None,
             looks: crate::looks::Looks::default(),
         };
@@ -177,6 +179,7 @@ fn hear(live: &Live) {
         drivers_online: 2,
         fenced: false,
         directory: Default::default(),
+        control: Default::default(),
     };
     let heard = Heard {
         beat,

@@ -6,6 +6,7 @@ pub(crate) mod alerts;
 pub(crate) mod anomalies;
 pub(crate) mod archive;
 pub(crate) mod directory;
+pub(crate) mod editions;
 pub(crate) mod events;
 pub(crate) mod forgotten;
 pub(crate) mod ledger;

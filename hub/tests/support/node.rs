@@ -161,6 +161,7 @@ async fn beat(client: Client, region: String, state: Arc<State>) {
             drivers_online: 0,
             fenced: false,
             directory: Default::default(),
+            control: Default::default(),
         };
         let body = rmp_serde::to_vec_named(&beat).unwrap();
         client.publish(subject::heartbeat(&region), body.into()).await.ok();

@@ -23,12 +23,12 @@ export class Problem extends Error {
   }
 }
 
-async function ask(method, path, body, type) {
+async function ask(method, path, body, type, more) {
   let response;
   try {
     response = await fetch(path, {
       method, body,
-      headers: { authorization: `Bearer ${token()}`, ...(body === undefined ? {} : { "content-type": type ?? "application/json" }) },
+      headers: { authorization: `Bearer ${token()}`, ...more, ...(body === undefined ? {} : { "content-type": type ?? "application/json" }) },
     });
   } catch {
     throw new Problem(0, { detail: "The hub cannot be reached." });
@@ -39,6 +39,9 @@ async function ask(method, path, body, type) {
 
 export const get = async (path) => (await ask("GET", path)).json();
 export const post = async (path, body) => (await ask("POST", path, typeof body === "string" ? body : JSON.stringify(body ?? {}))).json();
+
+/** Replaces a document, unless somebody else has since `version` was read. */
+export const put = async (path, body, version) => (await ask("PUT", path, JSON.stringify(body), null, { "if-match": `"${version}"` })).json();
 
 /** Saves an answer as a file. */
 export async function save(path, name) {

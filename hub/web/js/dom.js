@@ -69,6 +69,22 @@ export function select(label, options, chosen, onChange) {
   return h("label", {}, label, box);
 }
 
+/** Asks for a line of text; null where none is given. */
+export function askText(title, label, action) {
+  return new Promise((resolve) => {
+    const box = h("input", { type: "text", required: true, maxlength: "200", autocomplete: "off" });
+    const form = h("form", { method: "dialog", class: "stack" },
+      h("h2", { id: "ask" }, title), h("label", {}, label, box),
+      h("div", { class: "tools" },
+        h("button", { type: "button", onclick: () => dialog.close("no") }, "Cancel"),
+        h("button", { class: "main", value: "yes" }, action)));
+    const dialog = h("dialog", { "aria-labelledby": "ask" }, form);
+    dialog.addEventListener("close", () => { dialog.remove(); resolve(dialog.returnValue === "yes" ? box.value.trim() || null : null); });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
 /** Asks before something is done that cannot be undone. */
 export function confirm(title, text, action) {
   return new Promise((resolve) => {

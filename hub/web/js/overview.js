@@ -10,6 +10,7 @@ import { drawSmall, regionCard, syncText } from "./regions.js";
 const CELLS_MS = 60000;
 
 export function view(root, { me }) {
+  const may = me.access === "operator" || me.access === "admin";
   const figures = h("div");
   const alarms = h("div");
   const newest = h("div");
@@ -72,13 +73,15 @@ export function view(root, { me }) {
       fill(grid, h("div", { class: "card" }, emptyState("No regions yet", "Let one in with tomato-hub region add.")));
       return;
     }
-    const held = document.activeElement?.closest?.("article")?.getAttribute("aria-label");
+    const article = document.activeElement?.closest?.("article");
+    const held = article?.getAttribute("aria-label");
+    const nth = article ? [...article.querySelectorAll("button")].indexOf(document.activeElement) : -1;
     small = regions.map((region) => {
-      const made = regionCard(region, totals.get(region.region), (name) => { map.show(name); map.element.scrollIntoView({ block: "nearest" }); });
+      const made = regionCard(region, totals.get(region.region), may, (name) => { map.show(name); map.element.scrollIntoView({ block: "nearest" }); });
       return { ...made, cells: cells.filter((cell) => cell.region === region.region), value: (id) => byCell.get(`${region.region} ${id}`)?.demand ?? 0 };
     });
     fill(grid, small.map(({ element }) => element));
-    if (held) grid.querySelector(`article[aria-label="${held}"] button`)?.focus();
+    if (held) grid.querySelectorAll(`article[aria-label="${held}"] button`)[Math.max(nth, 0)]?.focus();
     redrawSmall();
   }
 

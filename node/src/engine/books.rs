@@ -91,8 +91,8 @@ struct Shares {
     platform_discount_minor: i64,
 }
 
-fn shares(order: &Order, policy: &Policy) -> Shares {
-    let commission_minor = policy.fees.commission.of(order.price.items_minor);
+fn shares(order: &Order) -> Shares {
+    let commission_minor = order.rates.commission.of(order.price.items_minor);
     let discount_minor = order.price.discount_minor;
     let of_restaurant = order
         .promo
@@ -122,7 +122,7 @@ pub(super) fn driver_fee_minor(order: &Order, policy: &Policy) -> i64 {
 pub(super) fn delivered(draft: &mut Draft<'_>, id: OrderId, driver_id: DriverId) -> Result<(), Refusal> {
     let order = draft.order(id)?;
     let (price, restaurant_id) = (order.price, order.restaurant_id);
-    let shares = shares(order, draft.policy);
+    let shares = shares(order);
     let driver_fee_minor = driver_fee_minor(order, draft.policy);
     let fees_minor = price.delivery_fee_minor + price.service_fee_minor + shares.commission_minor - driver_fee_minor;
     let driver = Account::DriverPayable { driver_id };
@@ -143,7 +143,7 @@ pub(super) fn delivered(draft: &mut Draft<'_>, id: OrderId, driver_id: DriverId)
 pub(super) fn cooked_in_vain(draft: &mut Draft<'_>, id: OrderId, keep_minor: i64) -> Result<(), Refusal> {
     let order = draft.order(id)?;
     let restaurant_id = order.restaurant_id;
-    let owed_minor = shares(order, draft.policy).restaurant_minor.max(0);
+    let owed_minor = shares(order).restaurant_minor.max(0);
     let lost_minor = (owed_minor - keep_minor).max(0);
     let entries = vec![
         debit(Account::CustomerPayments, keep_minor),

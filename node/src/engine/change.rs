@@ -7,7 +7,7 @@ use tomato_shared::rejection::Rejection;
 
 use super::command::{Answer, Refusal, WantedItem};
 use super::draft::Draft;
-use super::model::{By, Order, Proposal, Restaurant, Saving};
+use super::model::{By, Order, Proposal, Restaurant};
 use super::quote::{Sums, items_minor};
 use super::restaurant::own_order;
 use super::timer::TimerKey;
@@ -71,9 +71,7 @@ fn proposal(
     let old = order.price;
     let items_minor = items_minor(&lines)?;
     // The way costs what it did, so free delivery stays free; other discounts shrink with what they were for.
-    let code = order.promo.as_ref().map(|promo| &promo.code);
-    let promotion = code.and_then(|code| draft.city.catalogue().promotions.get(code));
-    let of_delivery = promotion.is_some_and(|row| row.saving == Saving::FreeDelivery);
+    let of_delivery = order.promo.as_ref().is_some_and(|promo| promo.of_delivery);
     let shrunk_minor = share(old.discount_minor, items_minor, old.items_minor);
     let sums = Sums {
         items_minor,
@@ -81,7 +79,7 @@ fn proposal(
         discount_minor: if of_delivery { old.discount_minor } else { shrunk_minor },
         tip_minor: old.tip_minor,
     };
-    let price = sums.price(draft.policy)?;
+    let price = sums.price(&order.rates, draft.policy)?;
     if price.total_minor > old.total_minor {
         return Err(too_much("a replacement may not cost more than what it replaces"));
     }

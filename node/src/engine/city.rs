@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tomato_shared::control::{Edition, Feature};
 use tomato_shared::id::{DriverId, ItemId, OfferId, OrderId, RestaurantId, UserId};
 use tomato_shared::order::{DeliveryState, OrderState};
 use tomato_shared::time::UnixMs;
@@ -17,6 +17,7 @@ use super::model::{
     Driver, Order, PaymentState, Promotion, Reservation, ReservationKey, ReservationState, Restaurant, Stock,
 };
 use super::moving::Parcel;
+use super::policy::{Policy, Tariff};
 use super::territory::Territory;
 use super::timer::TimerKey;
 
@@ -25,16 +26,46 @@ use super::timer::TimerKey;
 pub struct Catalogue {
     /// Every restaurant with its menu.
     pub restaurants: BTreeMap<RestaurantId, Arc<Restaurant>>,
-    /// Every promotion, by code.
+    /// The region's own promotions, by code.
     pub promotions: BTreeMap<String, Arc<Promotion>>,
-    /// Whether the region takes orders.
+    /// Whether the region takes orders, as far as it is up to its own operators.
     pub region: RegionStatus,
     /// Which cells are the region's, and whose the others are.
     pub territory: Arc<Territory>,
+    /// What the hub has said last.
+    pub control: Arc<Edition>,
 }
 
-/// Whether the region takes orders.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+impl Catalogue {
+    /// The fees that are in force.
+    pub fn tariff(&self, policy: &Policy) -> Tariff {
+        policy.fees.tariff(&self.control.control.fees)
+    }
+
+    /// The promotion that a code stands for: the hub's before the region's own.
+    pub fn promotion(&self, code: &str) -> Option<&Promotion> {
+        self.hubs_promotion(code)
+            .or_else(|| self.promotions.get(code).map(AsRef::as_ref))
+    }
+
+    /// The same where the hub has it.
+    pub fn hubs_promotion(&self, code: &str) -> Option<&Promotion> {
+        self.control.control.promotions.iter().find(|row| row.code == code)
+    }
+
+    /// Whether the hub has switched something off.
+    pub fn is_off(&self, feature: Feature) -> bool {
+        self.control.control.off.contains(&feature)
+    }
+
+    /// Why the region takes no orders, if it takes none.
+    pub fn paused(&self) -> Option<&str> {
+        self.region.paused_under(&self.control)
+    }
+}
+
+/// Whether the region takes orders, as far as it is up to its own operators.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegionStatus {
     /// True while it takes none.
     pub paused: bool,
@@ -43,6 +74,14 @@ pub struct RegionStatus {
     /// True while the payment provider cannot be reached: cards are refused, or charged later.
     #[serde(default)]
     pub cards_down: bool,
+}
+
+impl RegionStatus {
+    /// Why the region takes no orders, given what the hub says; its word comes first.
+    pub fn paused_under<'a>(&'a self, edition: &'a Edition) -> Option<&'a str> {
+        let own = self.paused.then_some(self.reason.as_str());
+        edition.control.paused.as_deref().or(own)
+    }
 }
 
 /// What customers gave, so far.
@@ -242,6 +281,9 @@ impl City {
         }
         if let Some(territory) = &changes.territory {
             Arc::make_mut(&mut self.catalogue).territory.clone_from(territory);
+        }
+        if let Some(control) = &changes.control {
+            Arc::make_mut(&mut self.catalogue).control.clone_from(control);
         }
         for (id, parcel) in &changes.parcels {
             match parcel {

@@ -1,5 +1,6 @@
 //! Everything that can be asked of a region, and what comes back.
 
+use tomato_shared::control::Edition;
 use tomato_shared::directory::{Map, Owner};
 use tomato_shared::event::{Bearer, PaymentMethod, RefundReason, RejectWhy};
 use tomato_shared::id::{DriverId, ItemId, OfferId, OrderId, PaymentId, RestaurantId};
@@ -56,6 +57,8 @@ pub enum Command {
     ProviderEvent(Box<ProviderEvent>),
     /// The provider cannot be reached any more, or can be again.
     CardsDown(bool),
+    /// The hub has a new document for the region.
+    TakeControl(Box<Edition>),
     /// The hub has a new map of who owns which cells.
     TakeMap(Box<Map>),
     /// What goes along with the cells of a move is here.
@@ -243,6 +246,7 @@ impl Command {
             | Self::PutPromotion(_)
             | Self::PauseRegion { .. }
             | Self::CardsDown(_)
+            | Self::TakeControl(_)
             | Self::TakeMap(_)
             | Self::TakeIn(..)
             | Self::HandOut(_)

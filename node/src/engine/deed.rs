@@ -52,6 +52,7 @@ pub fn of(command: &Command) -> Option<Deed> {
         Command::PaymentOutcome { .. }
         | Command::ProviderEvent(_)
         | Command::CardsDown(_)
+        | Command::TakeControl(_)
         | Command::TakeMap(_)
         | Command::TakeIn(..)
         | Command::HandOut(_)

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tomato_shared::control::Edition;
 use tomato_shared::event::Event;
 use tomato_shared::id::{DriverId, Id, ItemId, OrderId, RestaurantId, UserId};
 use tomato_shared::rejection::Rejection;
@@ -45,6 +46,8 @@ pub struct Changes {
     pub region: Option<RegionStatus>,
     /// Which cells are the region's.
     pub territory: Option<Arc<Territory>>,
+    /// What the hub says.
+    pub control: Option<Arc<Edition>>,
     /// What goes along with cells that have left (`Some`), or is not needed any more.
     pub parcels: BTreeMap<u64, Option<Parcel>>,
     /// Answers that clients had from another region.

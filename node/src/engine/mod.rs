@@ -15,6 +15,7 @@
 //! | [`custody`] | whose a driver is, where regions meet |
 //! | [`feedback`] | ratings, tips, refunds |
 //! | [`territory`] [`moving`] | which cells are the region's; what goes along when they change hands |
+//! | [`control`] | whether orders are taken; what the hub says of that, of fees, promotions and switches |
 //! | [`deed`] | what of an operator's acts goes into the audit log |
 //! | [`matching`] [`snapshot`] | the whole plan: which driver fetches which orders, when; what it is made from |
 
@@ -23,6 +24,7 @@ pub mod catalogue;
 pub mod change;
 pub mod city;
 pub mod command;
+pub mod control;
 pub mod custody;
 pub mod deed;
 pub mod dispatch;
@@ -51,12 +53,12 @@ pub mod territory;
 pub mod timer;
 pub mod view;
 
-use tomato_shared::event::{Event, RegionStatusChanged};
+use tomato_shared::event::Event;
 use tomato_shared::id::OrderId;
 use tomato_shared::rejection::Rejection;
 use tomato_shared::time::UnixMs;
 
-use city::{City, RegionStatus};
+use city::City;
 use command::{Answer, Command, OrderCommand, Refusal};
 use draft::{Changes, Draft};
 use model::{By, Rating};
@@ -99,7 +101,7 @@ fn run(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Refusal> {
         Command::Restaurant(id, command) => catalogue::run(draft, *id, command),
         Command::Driver(id, command) => shift::run(draft, *id, command),
         Command::PutPromotion(wanted) => promotion::put(draft, wanted),
-        Command::PauseRegion { paused, reason } => pause_region(draft, *paused, reason),
+        Command::PauseRegion { paused, reason } => control::pause(draft, *paused, reason),
         Command::PaymentOutcome {
             order_id,
             payment_id,
@@ -118,6 +120,7 @@ fn run(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Refusal> {
         Command::ProviderEvent(event) => provider::heard(draft, event),
         Command::CardsDown(down) => provider::cards_down(draft, *down),
         Command::TimerDue(key) => timer_due(draft, *key),
+        Command::TakeControl(edition) => control::take(draft, edition),
         Command::TakeMap(map) => moving::take_map(draft, map),
         Command::TakeIn(id, parcel) => moving::take_in(draft, *id, parcel),
         Command::HandOut(id) => moving::hand_out(draft, *id),
@@ -163,29 +166,6 @@ fn with_order(draft: &mut Draft<'_>, id: OrderId, command: &OrderCommand) -> Res
         OrderCommand::Return => driver::bring_back(draft, id),
         OrderCommand::GiveBack => driver::give_back(draft, id),
     }
-}
-
-/// An operator stops or resumes the taking of orders; what is under way goes on.
-fn pause_region(draft: &mut Draft<'_>, paused: bool, reason: &str) -> Result<Answer, Refusal> {
-    if !matches!(draft.by, By::Operator(_)) {
-        return Err(Rejection::Forbidden.into());
-    }
-    let status = RegionStatus {
-        paused,
-        reason: reason.to_owned(),
-        ..draft.city.catalogue().region.clone()
-    };
-    if draft.city.catalogue().region != status {
-        draft.tell_region(Event::RegionStatusChanged(RegionStatusChanged {
-            paused,
-            reason: status.reason.clone(),
-        }));
-        draft.changes.region = Some(status.clone());
-    }
-    Ok(Answer {
-        status: 200,
-        reply: Reply::Region(status),
-    })
 }
 
 fn timer_due(draft: &mut Draft<'_>, key: TimerKey) -> Result<Answer, Refusal> {

@@ -5,7 +5,6 @@
 mod driver;
 mod hours;
 mod payment;
-mod promotion;
 mod restaurant;
 mod stock;
 
@@ -17,14 +16,16 @@ use tomato_shared::id::{DeliveryId, DriverId, OfferId, OrderId, RestaurantId, Us
 use tomato_shared::order::{DeliveryState, OrderState};
 use tomato_shared::time::UnixMs;
 
+use super::policy::Rates;
+
 pub use driver::{Custody, Driver, Loan, ORDERS_MAX, Shift, Span, Standing, Vehicle};
 pub use hours::{Closure, Hours, Minute, Opening, Weekday, next_midnight};
 pub use payment::{
     ActionKind, Decline, Dispute, Payment, PaymentAction, PaymentGoal, PaymentState, Refund, RefundState, Tip, TipState,
 };
-pub use promotion::{Promotion, Saving};
 pub use restaurant::{Busy, MenuItem, OptionChoice, OptionGroup, Restaurant, Variant};
 pub use stock::{Reservation, ReservationKey, ReservationState, Stock};
+pub use tomato_shared::promotion::{Promotion, Saving};
 
 /// Who asks for something; checked against what it is asked of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +91,8 @@ pub struct Order {
     pub lines: Vec<Line>,
     /// What it costs.
     pub price: Price,
+    /// What later reckonings of it go by.
+    pub rates: Rates,
     /// Where it goes.
     pub deliver_to: Address,
     /// Four digits by which the customer proves to be there.
@@ -150,6 +153,12 @@ pub struct Promo {
     pub code: String,
     /// Who bears it.
     pub borne_by: Bearer,
+    /// Whether what it takes off is the delivery fee.
+    pub of_delivery: bool,
+    /// How often it can be used in all, as it was quoted: one that has gone since is honoured so far.
+    pub uses_max: u32,
+    /// How often by one customer.
+    pub uses_per_customer_max: u32,
 }
 
 /// What a restaurant proposes to cook instead, until the customer answers.

@@ -10,7 +10,7 @@ use tomato_shared::time::UnixMs;
 use super::command::{Answer, Basket, PlaceOrder, Refusal};
 use super::draft::Draft;
 use super::model::{By, Delivery, Order, Payment, PaymentGoal, PaymentState, Promo, ReservationState, Restaurant};
-use super::policy::Policy;
+use super::policy::{Policy, Rates};
 use super::timer::TimerKey;
 use super::{books, driver, menu, order_answer, payment, promotion, provider, quote, restaurant, stock, visible};
 
@@ -19,15 +19,16 @@ struct Deal {
     restaurant_id: RestaurantId,
     lines: Vec<Line>,
     price: Price,
+    rates: Rates,
     deliver_at: Option<UnixMs>,
     promo: Option<Promo>,
 }
 
 /// Places an order: priced, in the area, stock held, its payment under way, all or nothing.
 ///
-/// Refused, in this order: `forbidden`, `too_many_open_orders`, the quote's faults, `region_paused`, `out_of_area`, `not_found`,
-/// `restaurant_closed`, `schedule_invalid`, `too_far_from_restaurant`, `no_restaurant`, `item_unknown`, `item_unavailable`,
-/// `options_invalid`, `promo_invalid`, `order_value`, `cards_unavailable`, `promo_used_up`, `sold_out`.
+/// Refused, in this order: `forbidden`, `too_many_open_orders`, the quote's faults, `region_paused`, `feature_off` (orders for
+/// later), `out_of_area`, `not_found`, `restaurant_closed`, `schedule_invalid`, `too_far_from_restaurant`, `no_restaurant`, `item_unknown`, `item_unavailable`,
+/// `options_invalid`, `promo_invalid`, `order_value`, `feature_off` (cards, cash), `cards_unavailable`, `promo_used_up`, `sold_out`.
 pub(super) fn place(draft: &mut Draft<'_>, wanted: &PlaceOrder) -> Result<Answer, Refusal> {
     let By::Customer(customer_id) = draft.by else {
         return Err(Rejection::Forbidden.into());
@@ -41,7 +42,7 @@ pub(super) fn place(draft: &mut Draft<'_>, wanted: &PlaceOrder) -> Result<Answer
     let deal = deal(draft, wanted)?;
     let payment_state = provider::first_state(draft, customer_id, wanted.method, deal.price.total_minor)?;
     if let Some(promo) = &deal.promo {
-        promotion::take(draft, &promo.code, customer_id)?;
+        promotion::take(draft, promo, customer_id)?;
     }
     let restaurant = draft.restaurant(deal.restaurant_id)?.clone();
     if let Some(short) = stock::first_short(draft, deal.restaurant_id, &deal.lines) {
@@ -84,6 +85,7 @@ fn deal(draft: &Draft<'_>, wanted: &PlaceOrder) -> Result<Deal, Refusal> {
             restaurant_id: restaurant.id,
             lines,
             price,
+            rates: catalogue.tariff(draft.policy).rates,
             deliver_at: basket.deliver_at,
             promo,
         });
@@ -109,6 +111,7 @@ fn deal(draft: &Draft<'_>, wanted: &PlaceOrder) -> Result<Deal, Refusal> {
         restaurant_id: terms.restaurant_id,
         lines: terms.lines,
         price: terms.price,
+        rates: terms.rates,
         deliver_at: terms.deliver_at,
         promo: terms.promo,
     })
@@ -145,6 +148,7 @@ fn new_order(
         restaurant_place: restaurant.place,
         lines: deal.lines.clone(),
         price: deal.price,
+        rates: deal.rates,
         deliver_to,
         pin: draft.ids.pin(),
         payment: Payment {

@@ -1,7 +1,10 @@
-//! The numbers by which a region decides. Read from its configuration; constant while a node runs.
+//! The numbers by which a region decides. Read from its configuration; constant while a node runs. A few of the fees can be
+//! set by the hub instead: [`super::city::Catalogue::tariff`] says what is in force.
 
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 use tomato_shared::cell::{CellSet, RegionId};
+use tomato_shared::control::FeeChanges;
 use tomato_shared::money::{BasisPoints, Currency};
 use tomato_shared::time::DurationMs;
 
@@ -82,6 +85,44 @@ pub struct Fees {
     pub items_min_minor: i64,
     /// Largest total that is accepted.
     pub total_max_minor: i64,
+}
+
+/// The fees that the hub may set, as they are in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tariff {
+    /// Charged for every delivery.
+    pub delivery_base_minor: i64,
+    /// Charged for every started kilometre between restaurant and customer.
+    pub delivery_per_km_minor: i64,
+    /// What an order keeps of them.
+    pub rates: Rates,
+}
+
+/// By what an order is reckoned as long as it lives: as it was quoted or placed, whatever is in force later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rates {
+    /// The platform's fee, as a share of the items.
+    pub service: BasisPoints,
+    /// The platform's share of what the restaurant sells.
+    pub commission: BasisPoints,
+    /// Smallest sum of items that is accepted.
+    pub items_min_minor: i64,
+}
+
+impl Fees {
+    /// What is in force where the hub has set `changes`.
+    pub fn tariff(&self, changes: &FeeChanges) -> Tariff {
+        let share = |set: Option<u32>, own: BasisPoints| set.map_or(own, BasisPoints);
+        Tariff {
+            delivery_base_minor: changes.delivery_base_minor.unwrap_or(self.delivery_base_minor),
+            delivery_per_km_minor: changes.delivery_per_km_minor.unwrap_or(self.delivery_per_km_minor),
+            rates: Rates {
+                service: share(changes.service_bp, self.service),
+                commission: share(changes.commission_bp, self.commission),
+                items_min_minor: changes.items_min_minor.unwrap_or(self.items_min_minor),
+            },
+        }
+    }
 }
 
 /// A part of the region with a delivery fee of its own.

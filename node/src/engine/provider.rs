@@ -1,5 +1,6 @@
 //! A payment's detours: the provider wants something of the customer, lost our question, speaks unasked, or is gone.
 
+use tomato_shared::control::Feature;
 use tomato_shared::event::{Declined, Event, PaymentMethod, Retried};
 use tomato_shared::id::{OrderId, PaymentId, UserId};
 use tomato_shared::order::OrderState;
@@ -119,6 +120,13 @@ pub(super) fn first_state(
     method: PaymentMethod,
     total_minor: i64,
 ) -> Result<PaymentState, Refusal> {
+    let (feature, what) = match method {
+        PaymentMethod::Card => (Feature::Cards, "cards; pay in cash"),
+        PaymentMethod::Cash => (Feature::Cash, "cash; pay by card"),
+    };
+    if draft.city.catalogue().is_off(feature) {
+        return Err(Refusal::with(Rejection::FeatureOff, what));
+    }
     match method {
         PaymentMethod::Cash => Ok(PaymentState::CashDue),
         PaymentMethod::Card if !draft.city.catalogue().region.cards_down => Ok(PaymentState::Authorising),

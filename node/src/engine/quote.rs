@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use tomato_shared::cell::LatLng;
+use tomato_shared::control::Feature;
 use tomato_shared::event::{Line, Price};
 use tomato_shared::id::{RestaurantId, UserId};
 use tomato_shared::rejection::Rejection;
@@ -18,8 +19,8 @@ use tomato_shared::time::{DurationMs, UnixMs};
 use super::city::Catalogue;
 use super::command::{Basket, Refusal};
 use super::menu;
-use super::model::{Promo, Restaurant};
-use super::policy::Policy;
+use super::model::{Promo, Restaurant, Saving};
+use super::policy::{Policy, Rates, Tariff, Zone};
 
 /// The answer to a question for a price.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -49,6 +50,8 @@ pub struct Terms {
     pub lines: Vec<Line>,
     /// What it costs.
     pub price: Price,
+    /// What later reckonings of the order go by.
+    pub rates: Rates,
     /// Where it goes.
     pub place: LatLng,
     /// When it is wanted.
@@ -76,6 +79,7 @@ pub fn quote(
         restaurant_id: restaurant.id,
         lines,
         price,
+        rates: catalogue.tariff(policy).rates,
         place,
         deliver_at: basket.deliver_at,
         promo,
@@ -101,11 +105,17 @@ pub fn priced(
     now: UnixMs,
 ) -> Result<(Vec<Line>, Price, Option<Promo>), Refusal> {
     let lines = menu::lines(restaurant, &basket.items, cooking_at(restaurant, basket, policy, now))?;
-    let mut sums = Sums::of(restaurant, &lines, basket.deliver_to.place, policy)?;
+    let tariff = catalogue.tariff(policy);
+    let mut sums = Sums::of(
+        restaurant,
+        &lines,
+        basket.deliver_to.place,
+        (&tariff, &policy.fees.zones),
+    )?;
     sums.tip_minor = basket.tip_minor;
     let mut promo = None;
     if let Some(code) = &basket.promo_code {
-        let found = catalogue.promotions.get(code).ok_or(Rejection::PromoInvalid)?;
+        let found = catalogue.promotion(code).ok_or(Rejection::PromoInvalid)?;
         if !found.applies(restaurant.id, sums.items_minor, now) {
             return Err(Rejection::PromoInvalid.into());
         }
@@ -113,9 +123,12 @@ pub fn priced(
         promo = Some(Promo {
             code: code.clone(),
             borne_by: found.borne_by,
+            of_delivery: found.saving == Saving::FreeDelivery,
+            uses_max: found.uses_max,
+            uses_per_customer_max: found.uses_per_customer_max,
         });
     }
-    Ok((lines, sums.price(policy)?, promo))
+    Ok((lines, sums.price(&tariff.rates, policy)?, promo))
 }
 
 /// The restaurant for a basket: the chosen one, or the nearest that has everything; `in_stock` has the last word.
@@ -126,8 +139,11 @@ pub fn choose<'c>(
     now: UnixMs,
     in_stock: impl Fn(&Restaurant, &[Line]) -> bool,
 ) -> Result<&'c Restaurant, Refusal> {
-    if catalogue.region.paused {
-        return Err(Refusal::with(Rejection::RegionPaused, catalogue.region.reason.clone()));
+    if let Some(reason) = catalogue.paused() {
+        return Err(Refusal::with(Rejection::RegionPaused, reason));
+    }
+    if basket.deliver_at.is_some() && catalogue.is_off(Feature::Scheduled) {
+        return Err(Refusal::with(Rejection::FeatureOff, "orders for later"));
     }
     let place = basket.deliver_to.place;
     catalogue.territory.check(policy, &place)?;
@@ -245,13 +261,17 @@ pub struct Sums {
 
 impl Sums {
     /// What lines and way cost, before anything is taken off.
-    pub fn of(restaurant: &Restaurant, lines: &[Line], place: LatLng, policy: &Policy) -> Result<Self, Refusal> {
-        let fees = &policy.fees;
-        let zone = fees.zones.iter().find(|zone| zone.cells.contains(&place));
-        let way = fees
+    pub fn of(
+        restaurant: &Restaurant,
+        lines: &[Line],
+        place: LatLng,
+        (tariff, zones): (&Tariff, &[Zone]),
+    ) -> Result<Self, Refusal> {
+        let zone = zones.iter().find(|zone| zone.cells.contains(&place));
+        let way = tariff
             .delivery_per_km_minor
             .saturating_mul(started_km(restaurant.place.distance_m(&place)));
-        let fee = fees.delivery_base_minor.saturating_add(way);
+        let fee = tariff.delivery_base_minor.saturating_add(way);
         Ok(Self {
             items_minor: items_minor(lines)?,
             delivery_fee_minor: fee.saturating_add(zone.map_or(0, |zone| zone.extra_minor)).max(0),
@@ -261,9 +281,9 @@ impl Sums {
     }
 
     /// What it costs at the door. Taxes are on items and fees less the discount, not on the tip.
-    pub fn price(self, policy: &Policy) -> Result<Price, Refusal> {
+    pub fn price(self, rates: &Rates, policy: &Policy) -> Result<Price, Refusal> {
         let fees = &policy.fees;
-        let service_fee_minor = fees.service.of(self.items_minor);
+        let service_fee_minor = rates.service.of(self.items_minor);
         let net = self
             .items_minor
             .saturating_add(self.delivery_fee_minor)
@@ -272,7 +292,7 @@ impl Sums {
         let taxed = net - discount_minor;
         let tax_minor = fees.tax.of(taxed);
         let total_minor = taxed.saturating_add(tax_minor).saturating_add(self.tip_minor);
-        if self.items_minor < fees.items_min_minor || total_minor > fees.total_max_minor || self.tip_minor < 0 {
+        if self.items_minor < rates.items_min_minor || total_minor > fees.total_max_minor || self.tip_minor < 0 {
             return Err(Rejection::OrderValue.into());
         }
         Ok(Price {

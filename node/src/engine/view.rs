@@ -8,6 +8,7 @@ mod stop;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tomato_shared::cell::{LatLng, RegionId};
+use tomato_shared::control::{Edition, Feature};
 use tomato_shared::event::{Bearer, CancelReason, Line, PaymentMethod, Price, RefundReason};
 use tomato_shared::id::{DeliveryId, DriverId, OfferId, OrderId, PaymentId, RefundId, RestaurantId, UserId};
 use tomato_shared::order::{DeliveryState, OrderState};
@@ -35,7 +36,7 @@ pub enum Reply {
     /// A promotion.
     Promotion(Box<Promotion>),
     /// Whether the region takes orders.
-    Region(RegionStatus),
+    Region(RegionView),
     /// How much of a dispatch round still held.
     Round {
         /// Intents carried out.
@@ -45,6 +46,36 @@ pub enum Reply {
     },
     /// Nothing to tell.
     Done {},
+}
+
+/// Whether the region takes orders, and which.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct RegionView {
+    /// True while it takes none.
+    pub paused: bool,
+    /// Why, in the words of whoever paused it.
+    pub reason: String,
+    /// True while it is the hub that has paused it, and the hub alone can end that.
+    pub paused_by_hub: bool,
+    /// True while the payment provider cannot be reached: cards are refused, or charged later.
+    pub cards_down: bool,
+    /// What the hub has switched off.
+    pub off: Vec<Feature>,
+    /// Version of the hub's document that is in force; 0 where there is none.
+    pub control_version: u64,
+}
+
+/// Shows whether the region takes orders.
+pub fn region(status: &RegionStatus, edition: &Edition) -> RegionView {
+    let paused = status.paused_under(edition);
+    RegionView {
+        paused: paused.is_some(),
+        reason: paused.unwrap_or(&status.reason).to_owned(),
+        paused_by_hub: edition.control.paused.is_some(),
+        cards_down: status.cards_down,
+        off: edition.control.off.iter().copied().collect(),
+        control_version: edition.version,
+    }
 }
 
 /// An order.

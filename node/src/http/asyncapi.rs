@@ -12,6 +12,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use tomato_shared::cell::RegionId;
+use tomato_shared::control::Edition;
 use tomato_shared::event::Envelope;
 use tomato_shared::runtime::problem::Problem;
 use tomato_shared::subject;
@@ -65,6 +66,7 @@ pub fn document() -> Value {
     };
     built.events(&region);
     built.small(&region);
+    built.told(&region);
     built.live();
     json!({
         "asyncapi": "3.0.0",
@@ -223,6 +225,16 @@ impl Built {
             "channel": {"$ref": format!("#/channels/{operation}.reply")},
             "messages": [{"$ref": format!("#/channels/{operation}.reply/messages/{name}")}],
         });
+    }
+
+    fn told(&mut self, region: &RegionId) {
+        let address = template(&subject::edition(region));
+        let channel = Channel {
+            summary: "From the hub: fees, promotions, switches, a pause. Given again until a heartbeat says that it is in force.",
+            ..Channel::nats("edition", &address, "receive")
+        };
+        let payload = self.schema::<Edition>();
+        self.channel(&channel, vec![("Edition".to_owned(), Value::Null, payload)]);
     }
 
     fn live(&mut self) {

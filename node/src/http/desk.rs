@@ -223,7 +223,8 @@ pub async fn pause(call: Call, input: PauseInput) -> Result<Response, Problem> {
 
 /// Whether the region takes orders.
 pub async fn region(call: Call) -> Result<Response, Problem> {
-    ok(&call.app.catalogue().region)
+    let catalogue = call.app.catalogue();
+    ok(&view::region(&catalogue.region, &catalogue.control))
 }
 
 /// One act of an operator.

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tomato_shared::cell::RegionId;
 use tomato_shared::runtime::problem::Problem;
-use tomato_shared::sync::Watermark;
+use tomato_shared::sync::{Obeyed, Watermark};
 use tomato_shared::time::UnixMs;
 
 use super::call::{Call, json, ok};
@@ -129,6 +129,7 @@ async fn checks(app: &App) -> Vec<Check> {
         needed,
         detail,
     };
+    let control = app.control.now();
     vec![
         check("writer", app.writer.is_open(), true, app.writer.failure()),
         check("history", head.fence.is_none(), true, head.fence.map(fenced)),
@@ -153,7 +154,20 @@ async fn checks(app: &App) -> Vec<Check> {
                 waited.unwrap_or_default().as_secs()
             )),
         ),
+        check("control", control.fault.is_none(), false, Some(told(control))),
     ]
+}
+
+/// How far what the hub tells is in force.
+fn told(control: Obeyed) -> String {
+    let in_force = match control.version {
+        0 => "the hub has told nothing, the configuration is in force".to_owned(),
+        version => format!("version {version} of the hub's document is in force"),
+    };
+    match control.fault {
+        Some(fault) => format!("{in_force}; the last one it gave is not taken in: {fault}"),
+        None => in_force,
+    }
 }
 
 /// What is wrong, and what to do.

@@ -84,6 +84,7 @@ use crate::fleet::Fleet;
 use crate::metrics::Metrics;
 use crate::payments::Provider;
 use crate::push::Desk;
+use crate::region::control::Obedience;
 use crate::region::directory::Locator;
 use crate::region::peers::Peers;
 use crate::store::StoreError;
@@ -123,6 +124,8 @@ pub struct Parts {
     pub public_url: String,
     /// Whose which cell is.
     pub locator: Locator,
+    /// How far what the hub tells is in force.
+    pub control: Obedience,
     /// Who is told of events outside of sockets.
     pub push: Desk,
     /// The connection to the region's broker; `None` where there is none to be had.

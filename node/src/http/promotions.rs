@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tomato_shared::event::Bearer;
 use tomato_shared::id::RestaurantId;
+use tomato_shared::promotion::{MINOR_MAX, RESTAURANTS_MAX, USES_MAX, USES_PER_CUSTOMER_MAX};
 use tomato_shared::runtime::problem::Problem;
 use tomato_shared::time::UnixMs;
 
@@ -38,42 +39,42 @@ pub struct PromotionInput {
     ends_at: UnixMs,
     /// Smallest sum of items it is for, in minor units.
     #[serde(default)]
-    #[garde(range(min = 0, max = 1_000_000_000))]
+    #[garde(range(min = 0, max = MINOR_MAX))]
     items_min_minor: i64,
     /// How often in all.
-    #[garde(range(min = 1, max = 100_000_000))]
+    #[garde(range(min = 1, max = USES_MAX))]
     uses_max: u32,
     /// How often by one customer.
-    #[garde(range(min = 1, max = 1_000))]
+    #[garde(range(min = 1, max = USES_PER_CUSTOMER_MAX))]
     uses_per_customer_max: u32,
     /// Only for these restaurants; for all where empty.
     #[serde(default)]
-    #[garde(length(max = 1_000))]
+    #[garde(length(max = RESTAURANTS_MAX))]
     restaurant_ids: Vec<RestaurantId>,
 }
 
 impl Input for PromotionInput {
     fn check(&self, faults: &mut Faults) {
-        if self.ends_at <= self.starts_at {
-            faults.add("/ends_at", "is not after starts_at");
+        for (pointer, message) in self.promotion(String::new(), 0).contradictions() {
+            faults.add(pointer, message);
         }
-        if self.borne_by == Bearer::Driver {
-            faults.add("/borne_by", "is a driver; platform or restaurant can bear a discount");
-        }
-        let in_range = |minor: i64| (0..=1_000_000_000).contains(&minor);
-        match self.saving {
-            Saving::Percent { share_bp, max_minor } => {
-                if share_bp > 10_000 {
-                    faults.add("/saving/share_bp", "is more than all: 10000 are 100 %");
-                }
-                if !in_range(max_minor) {
-                    faults.add("/saving/max_minor", "is not from 0 to 1000000000");
-                }
-            }
-            Saving::Amount { amount_minor } if !in_range(amount_minor) => {
-                faults.add("/saving/amount_minor", "is not from 0 to 1000000000");
-            }
-            Saving::Amount { .. } | Saving::FreeDelivery => {}
+    }
+}
+
+impl PromotionInput {
+    fn promotion(&self, code: String, version: u32) -> Promotion {
+        Promotion {
+            code,
+            version,
+            saving: self.saving,
+            borne_by: self.borne_by,
+            active: self.active,
+            starts_at: self.starts_at,
+            ends_at: self.ends_at,
+            items_min_minor: self.items_min_minor,
+            uses_max: self.uses_max,
+            uses_per_customer_max: self.uses_per_customer_max,
+            restaurant_ids: self.restaurant_ids.clone(),
         }
     }
 }
@@ -85,25 +86,15 @@ pub async fn write(call: Call, input: PromotionInput) -> Result<Response, Proble
     if !fits {
         return Err(error::invalid_path("code", "want 1 to 40 of A-Z, 0-9 and -".to_owned()));
     }
-    let promotion = Promotion {
-        code: code.to_owned(),
-        version: expected_version(&call)?.unwrap_or(0),
-        saving: input.saving,
-        borne_by: input.borne_by,
-        active: input.active,
-        starts_at: input.starts_at,
-        ends_at: input.ends_at,
-        items_min_minor: input.items_min_minor,
-        uses_max: input.uses_max,
-        uses_per_customer_max: input.uses_per_customer_max,
-        restaurant_ids: input.restaurant_ids,
-    };
+    let promotion = input.promotion(code.to_owned(), expected_version(&call)?.unwrap_or(0));
     with_etag(call.submit(Command::PutPromotion(Box::new(promotion))).await?).await
 }
 
-/// Every promotion, by code.
+/// Every promotion that counts, the hub's first, then the region's own by code.
 pub async fn list(call: Call) -> Result<Response, Problem> {
     let catalogue = call.app.catalogue();
-    let rows = catalogue.promotions.values().map(|row| Promotion::clone(row));
-    ok(&List::of(rows.collect()))
+    let hubs = catalogue.control.control.promotions.iter();
+    let own = catalogue.promotions.values().map(AsRef::as_ref);
+    let own = own.filter(|row| catalogue.hubs_promotion(&row.code).is_none());
+    ok(&List::of(hubs.chain(own).cloned().collect()))
 }

@@ -46,10 +46,9 @@ use super::{
     asyncapi, console, desk, devices, docs, drivers, endpoints, events, feedback, health, kitchen, live, locate, menus,
     openapi, operators, orders, positions, promotions, quotes, restaurants, statements, webhooks,
 };
-use crate::engine::city::RegionStatus;
 use crate::engine::model::Promotion;
 use crate::engine::quote::QuoteView;
-use crate::engine::view::{DriverView, OrderView, RestaurantView};
+use crate::engine::view::{DriverView, OrderView, RegionView, RestaurantView};
 use crate::push::show::{DeviceView, MessageView, Replayed, WebhookMade, WebhookView};
 
 /// Largest body, where nothing else is said.
@@ -285,9 +284,9 @@ pub static ROUTES: &[Route] = &[
         "What could not be told to any device or webhook, newest first": [LIMIT, CURSOR] => 200 Page<MessageView>),
     route!(Get "/v1/overview" P4 OPERATOR, operators::overview, "The region in numbers": [] => 200 Overview),
     route!(Get "/v1/dispatch" P1 OPERATOR, desk::board, "Who waits for whom": [] => 200 Board),
-    route!(Get "/v1/region" P3 ANYBODY, desk::region, "Whether the region takes orders": [] => 200 RegionStatus),
+    route!(Get "/v1/region" P3 ANYBODY, desk::region, "Whether the region takes orders": [] => 200 RegionView),
     route!(Put "/v1/region" P0 OPERATOR, Accepted, desk::pause,
-        "Stop or resume the taking of orders": PauseInput => 200 RegionStatus),
+        "Stop or resume the taking of orders": PauseInput => 200 RegionView),
     route!(Get "/v1/audit" P3 OPERATOR, desk::audit,
         "Every act of an operator, newest first": [LIMIT, CURSOR] => 200 Page<DeedView>),
     route!(Get "/v1/events" P3 Access::Roles(EVERYBODY), events::list,

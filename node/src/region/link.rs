@@ -15,6 +15,7 @@ use tomato_shared::subject;
 use tomato_shared::sync::{Heartbeat, PositionsReply, RepairReply, RepairRequest, Watermark, begins_incarnation, mark};
 use tomato_shared::time::UnixMs;
 
+use super::control::Obedience;
 use super::directory::Locator;
 use super::verify;
 use crate::clock::Clock;
@@ -55,6 +56,8 @@ pub struct Link {
     pub clock: Clock,
     /// What the region has of the directory.
     pub locator: Locator,
+    /// What the region has of the hub's documents.
+    pub control: Obedience,
     /// Something has changed that the hub waits for.
     pub beat: Arc<Notify>,
 }
@@ -127,6 +130,7 @@ impl Link {
             drivers_online: self.fleet.online() as u64,
             fenced: head.fence.is_some(),
             directory: self.locator.territory(),
+            control: self.control.now(),
         };
         self.send(subject::heartbeat(&self.region), &beat).await;
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tomato_shared::cell::{LatLng, REGION_RESOLUTION, RegionId};
+use tomato_shared::control::Feature;
 use tomato_shared::id::OrderId;
 use tomato_shared::subject::PeerVerb;
 use tomato_shared::time::{DurationMs, UnixMs};
@@ -58,7 +59,8 @@ impl Loans {
 
     /// Asks for those that have waited for long enough.
     pub async fn look(&mut self) {
-        if self.after.0 == 0 || self.app.head.borrow().orders_waiting == 0 {
+        let off = self.after.0 == 0 || self.app.catalogue().is_off(Feature::Loans);
+        if off || self.app.head.borrow().orders_waiting == 0 {
             return self.asked.clear();
         }
         let read = self
@@ -124,7 +126,8 @@ impl Loans {
     }
 }
 
-/// Lends the nearest idle driver to another region, unless orders wait here, too, for which there is nobody.
+/// Lends the nearest idle driver to another region, unless orders wait here, too, for which there is nobody, or the hub has
+/// switched that off.
 pub async fn lend(app: &App, asked: Borrow, to: &RegionId) -> Lent {
     let nobody = Lent { driver_id: None };
     let plan = app.board.current(app.clock.now());
@@ -132,7 +135,7 @@ pub async fn lend(app: &App, asked: Borrow, to: &RegionId) -> Lent {
         Some(plan) => plan.falls_short(),
         None => app.head.borrow().orders_waiting > 0,
     };
-    if short {
+    if short || app.catalogue().is_off(Feature::Loans) {
         return nobody;
     }
     let needed = |id| plan.as_ref().is_some_and(|plan| plan.needs(id));

@@ -1,4 +1,4 @@
-//! Rows beside the orders: books, shifts, promotions, stars, the region's own status, the audit log.
+//! Rows beside the orders: books, shifts, promotions, stars, the region's own status, what the hub says, the audit log.
 
 use rusqlite::{Connection, params};
 use tomato_shared::event::Envelope;
@@ -26,6 +26,14 @@ pub(super) fn put(connection: &Connection, changes: &Changes, at: UnixMs) -> Res
     put_stars(connection, changes)?;
     if let Some(status) = &changes.region {
         put_fact(connection, REGION_STATUS, &json(status)?)?;
+    }
+    if let Some(edition) = &changes.control {
+        let sql = "INSERT INTO control (id, version, doc) VALUES (1, ?1, ?2)
+                   ON CONFLICT (id) DO UPDATE SET version = ?1, doc = ?2";
+        let version = i64::try_from(edition.version).map_err(|error| WriteError::Encode(error.to_string()))?;
+        connection
+            .prepare_cached(sql)?
+            .execute(params![version, json(edition.as_ref())?])?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::de::DeserializeOwned;
+use tomato_shared::control::Edition;
 use tomato_shared::id::{Id, OrderId};
 use tomato_shared::order::OrderState;
 use tomato_shared::time::UnixMs;
@@ -112,7 +113,7 @@ fn load_deferred(connection: &Connection, changes: &mut Changes) -> Result<(), S
     Ok(())
 }
 
-/// Promotions and their uses, stars, the region's own status.
+/// Promotions and their uses, stars, the region's own status, what the hub says.
 fn load_beside(connection: &Connection, changes: &mut Changes) -> Result<(), StoreError> {
     each(connection, "promotions", "SELECT doc FROM promotions", |row| {
         let promotion: Promotion = doc("promotions", row, 0)?;
@@ -152,6 +153,11 @@ fn load_beside(connection: &Connection, changes: &mut Changes) -> Result<(), Sto
     let sql = format!("SELECT value FROM meta WHERE key = '{REGION_STATUS}'");
     each(connection, "meta", &sql, |row| {
         changes.region = Some(doc("meta", row, 0)?);
+        Ok(())
+    })?;
+    each(connection, "control", "SELECT doc FROM control", |row| {
+        let edition: Edition = doc("control", row, 0)?;
+        changes.control = Some(edition.into());
         Ok(())
     })?;
     super::moves::load(connection, changes)

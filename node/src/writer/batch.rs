@@ -242,7 +242,8 @@ impl Batch<'_> {
         self.news.catalogue_changed |= !changes.restaurants.is_empty()
             || !changes.promotions.is_empty()
             || changes.region.is_some()
-            || changes.territory.is_some();
+            || changes.territory.is_some()
+            || changes.control.is_some();
         for task in changes.tasks.values().flatten() {
             self.news.tasks.push(Task {
                 trace: trace.map(str::to_owned),

@@ -29,7 +29,8 @@ impl Class {
             | Command::PauseRegion { .. }
             | Command::Driver(_, DriverCommand::Put { .. } | DriverCommand::Plan(_) | DriverCommand::DepositCash(_))
             | Command::Order(_, OrderCommand::Rate { .. }) => Self::Other,
-            Command::TakeMap(_)
+            Command::TakeControl(_)
+            | Command::TakeMap(_)
             | Command::TakeIn(..)
             | Command::HandOut(_)
             | Command::Order(

@@ -42,12 +42,21 @@ pub(crate) struct Scene {
 impl Scene {
     /// Region time runs `rate` times as fast; `change` what its file says.
     pub(crate) async fn open(rate: f64, change: impl FnOnce(RegionFile) -> RegionFile) -> Self {
+        let file = change(Self::file("blr"));
+        let plan = StackPlan::default().region_file(file).rate(rate).without_hub();
+        Self::of(Stack::prepare(plan).unwrap()).await
+    }
+
+    /// A region that suits stories.
+    pub(crate) fn file(region: &str) -> RegionFile {
         // Stories share a region: a plan would send each to the others' customers.
-        let file = RegionFile::named("blr")
+        RegionFile::named(region)
             .set("payments.simulated_delay_ms", 100)
-            .set("dispatch.policy", "nearest");
-        let plan = StackPlan::default().region_file(change(file)).rate(rate).without_hub();
-        let mut stack = Stack::prepare(plan).unwrap();
+            .set("dispatch.policy", "nearest")
+    }
+
+    /// Stories play in the region that is named first, which is `blr`.
+    pub(crate) async fn of(mut stack: Stack) -> Self {
         stack.start().await.unwrap();
         let api = stack.node("blr").api.clone();
         let operator = Person {

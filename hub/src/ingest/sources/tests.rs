@@ -60,6 +60,7 @@ fn only_a_live_region_with_news_and_a_silent_source_is_kicked() {
             drivers_online: 0,
             fenced: false,
             directory: Default::default(),
+            control: Default::default(),
         };
         let region = Now {
             heard: Some(live::Heard {
@@ -79,6 +80,7 @@ fn only_a_live_region_with_news_and_a_silent_source_is_kicked() {
             source: Some(live::Source {
                 silent: silent_s.map(Duration::from_secs),
             }),
+            edition: 0,
         };
         sleeps(&region, now)
     };

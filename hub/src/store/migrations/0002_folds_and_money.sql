@@ -74,6 +74,17 @@ CREATE TABLE maps (
     doc              TEXT    NOT NULL
 ) STRICT;
 
+-- What each region is told of fees, promotions, switches and a pause, every version a whole document. Never changed.
+CREATE TABLE editions (
+    region           TEXT    NOT NULL REFERENCES regions (region),
+    version          INTEGER NOT NULL,          -- made from the clock: never given again, also not by a restored hub
+    made_at_ms       INTEGER NOT NULL,
+    made_by          TEXT    NOT NULL,
+    note             TEXT    NOT NULL,          -- why
+    doc              TEXT    NOT NULL,          -- shared::control::Control, JSON
+    PRIMARY KEY (region, version)
+) STRICT;
+
 -- Cells that change hands.
 CREATE TABLE moves (
     id               INTEGER NOT NULL PRIMARY KEY,  -- never used again, also not by a new hub: made from the clock

@@ -2,6 +2,7 @@
 
 mod books;
 mod changes;
+mod control;
 mod custody;
 mod drivers;
 pub(crate) mod fixture;

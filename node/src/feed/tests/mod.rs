@@ -83,6 +83,10 @@ fn order() -> Order {
         release_at: None,
         accepted_at: None,
         promo: None,
+        rates: crate::engine::tests::fixture::policy()
+            .fees
+            .tariff(&Default::default())
+            .rates,
         change: None,
         rating: None,
     }

@@ -73,7 +73,7 @@ async fn health_is_told_there_too_and_a_missing_broker_is_no_reason_not_to_be_re
     let ready: Value = serde_json::from_str(&ready).unwrap();
     let checks: Vec<_> = ready["checks"].as_array().unwrap().iter().collect();
     let names: Vec<_> = checks.iter().map(|check| check["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["writer", "history", "file", "broker", "link", "hub"]);
+    assert_eq!(names, ["writer", "history", "file", "broker", "link", "hub", "control"]);
     assert_eq!((status, &ready["status"]), (200, &json!("degraded")));
     assert_eq!((&checks[3]["ok"], &checks[3]["needed"]), (&json!(false), &json!(false)));
     rig.writer.close();

@@ -47,6 +47,7 @@ use crate::payments::Provider;
 use crate::payments::simulated::Simulated;
 use crate::push::Desk;
 use crate::push::guard::Guard;
+use crate::region::control::Obedience;
 use crate::region::directory::Locator;
 use crate::region::peers::Peers;
 use crate::store::{self, Store, load, reads};
@@ -177,6 +178,7 @@ impl Rig {
         let supervisor = Supervisor::default();
         let public_url = format!("https://{}.test", policy.region);
         let locator = Locator::new(policy.clone(), &public_url, catalogue_in.clone());
+        let control = Obedience::new(catalogue_in.clone());
         let peers = peers(&locator);
         let app = App::new(Parts {
             push: desk(&config),
@@ -195,6 +197,7 @@ impl Rig {
             http: config.http,
             public_url,
             locator,
+            control,
             broker: None,
             link_log: LinkLog::default(),
             peers,

@@ -171,6 +171,13 @@ CREATE TABLE map (
     doc     TEXT    NOT NULL
 ) STRICT;
 
+-- What the hub has said last of fees, promotions, switches and a pause.
+CREATE TABLE control (
+    id      INTEGER PRIMARY KEY CHECK (id = 1),
+    version INTEGER NOT NULL,
+    doc     TEXT    NOT NULL
+) STRICT;
+
 -- What this region has done for cells that change hands, until that is over.
 CREATE TABLE moves (
     id  INTEGER PRIMARY KEY,
