@@ -17,6 +17,7 @@
 //! | [`moves`] | cells that change hands under traffic, with every party killed in the middle |
 //! | [`hub_page`] | the hub in a browser: its numbers, its looks, no foreign request |
 //! | [`regions`] | regions that come and go while the hub runs |
+//! | [`links`] | regions whose link to the hub is TLS, or WebSocket |
 //! | [`control`] | what the hub tells a region, in force with and without the hub |
 //! | [`restore`] | an old copy of a region's file: fenced, and on under a new incarnation |
 //! | [`push`] | devices and partners are told, whatever their services do, across a kill |
@@ -33,6 +34,7 @@ mod control;
 mod directory;
 mod hub_page;
 mod kills;
+mod links;
 mod money;
 mod money_later;
 mod money_production;

@@ -18,9 +18,9 @@ use tomato_tests::wait::poll_until;
 
 use crate::Town;
 
-const LIMIT: Duration = Duration::from_secs(180);
+pub(crate) const LIMIT: Duration = Duration::from_secs(180);
 
-fn hub_command(folder: &Path, args: &[&str]) -> String {
+pub(crate) fn hub_command(folder: &Path, args: &[&str]) -> String {
     let output = Command::new(workspace_program("tomato-hub").unwrap())
         .args(args)
         .arg("--config")
@@ -53,7 +53,7 @@ async fn until_refused(server: &Server) {
     assert_eq!(status, 200, "it sells on");
 }
 
-async fn until_seen(hub: &TestHub, region: &RegionId, wanted: &str) {
+pub(crate) async fn until_seen(hub: &TestHub, region: &RegionId, wanted: &str) {
     let what = format!("{region} to be {wanted} at the hub");
     let seen = poll_until(&what, LIMIT, async || {
         let row = hub.api.hub_region(region).await.ok()??;
