@@ -120,6 +120,20 @@ pub enum StartFault {
     Bind(#[from] BindError),
 }
 
+impl StartFault {
+    /// Whether the hub's file could not be read or written, as on a full or failing disk.
+    pub fn is_of_file(&self) -> bool {
+        matches!(self, Self::Store(fault) if fault.is_of_file())
+    }
+}
+
+/// The disk below the hub's file is full, or fails. What was under way is known only to the next start.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the hub's file cannot be written or read, the log says why; make room or mend the disk, then start the hub again"
+)]
+pub struct FileFault;
+
 /// A running hub. Dropping it without [`Hub::shutdown`] leaves its tasks to the end of the runtime.
 #[derive(Debug)]
 pub struct Hub {
@@ -210,6 +224,11 @@ impl Hub {
     /// Returns when the hub has ended by itself, which it does only for a reason: the process should exit with an error.
     pub async fn ended(&mut self) -> Exit {
         (&mut self.running).await.unwrap_or(Exit::TaskEnded("supervisor"))
+    }
+
+    /// Whether the hub's file was the reason why something failed: it could not be read or written.
+    pub fn file_has_failed(&self) -> bool {
+        self.pools.iter().any(Pool::has_failed)
     }
 
     /// Stops taking requests and events, then the broker, then closes the database.

@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use tomato_hub::Hub;
 use tomato_hub::cells::{self, Wanted};
 use tomato_hub::config::HubConfig;
 use tomato_hub::enrol::{self, Added, Site};
 use tomato_hub::fault::Chain;
+use tomato_hub::{FileFault, Hub, StartFault};
 use tomato_shared::cell::{Cell, RegionId};
 use tomato_shared::runtime::serve::raise_open_files;
 use tomato_shared::runtime::shutdown::{Exit, termination};
@@ -27,7 +27,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs the hub until SIGINT or SIGTERM.
+    /// Runs the hub until SIGINT or SIGTERM. Ends with status 74 where its file cannot be written or read (disk full, I/O error):
+    /// start it again when there is room, the regions keep what it lacks. With 1 where anything else is wrong.
     Run {
         /// The configuration, see config/hub.toml.
         #[arg(long)]
@@ -185,7 +186,19 @@ fn main() -> ExitCode {
     };
     // Nothing can be done if even standard error is closed.
     writeln!(std::io::stderr(), "tomato-hub: {}", Chain(&*fault)).ok();
-    ExitCode::FAILURE
+    status(&*fault)
+}
+
+/// `EX_IOERR` of sysexits.h: whoever starts the hub again can tell a disk from a mistake.
+const DISK_FAILED: u8 = 74;
+
+fn status(fault: &(dyn Error + 'static)) -> ExitCode {
+    let starting = fault.downcast_ref::<StartFault>().is_some_and(StartFault::is_of_file);
+    if starting || fault.is::<FileFault>() {
+        ExitCode::from(DISK_FAILED)
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn load(file: PathBuf) -> Result<HubConfig, Box<dyn Error>> {
@@ -208,9 +221,11 @@ fn run(file: PathBuf) -> Result<(), Box<dyn Error>> {
             }
             exit = hub.ended() => Some(exit),
         };
+        let file_failed = hub.file_has_failed();
         let exit = hub.shutdown().await;
         match early.unwrap_or(exit) {
             Exit::Clean => Ok(()),
+            Exit::TaskEnded(_) if file_failed => Err(FileFault.into()),
             Exit::TaskEnded(task) => Err(format!("task {task} ended; see the log").into()),
             Exit::Stuck(tasks) => Err(format!("tasks {tasks:?} did not stop").into()),
         }

@@ -33,7 +33,7 @@ const AT_ONCE: usize = 4;
 const LIMIT: Duration = Duration::from_secs(300);
 /// Attempts to store something before a broker is restarted.
 const GIVEN_UP: usize = 3;
-/// `EX_IOERR`: what a node ends with whose file failed.
+/// `EX_IOERR`: what a node, or the hub, ends with whose file failed.
 const DISK_FAILED: i32 = 74;
 
 /// A region with customers, whose data, or a part of it, may lie on a disk of its own.
@@ -222,6 +222,39 @@ async fn failing_round(report: &mut Report) -> Result<(), String> {
     scene.until_it_gave_up("committing: disk I/O error", report).await?;
     std::fs::remove_file(&flag).map_err(|error| error.to_string())?;
     scene.server().start().await?;
+    scene.until_more_orders().await?;
+    drop(customers);
+    scene.settle(report).await
+}
+
+/// The disk below the hub does not say whether a commit is there: the hub ends, the region sells on, and the hub has everything
+/// once it is started again.
+pub async fn failing_below_hub() -> Report {
+    let mut report = Report::new("an I/O error at the hub's commit");
+    if let Err(problem) = failing_below_hub_round(&mut report).await {
+        report.fault(problem);
+    }
+    report
+}
+
+async fn failing_below_hub_round(report: &mut Report) -> Result<(), String> {
+    let shims = TempDir::with_prefix("tomato-shim-").map_err(|error| error.to_string())?;
+    let (shim, flag) = (compiled("fail_fsync", shims.path())?, shims.path().join("now"));
+    let mut scene = Scene::open(None, &[]).await?;
+    let hub = &mut scene.stack.hub().server;
+    hub.stop().await?;
+    hub.env("LD_PRELOAD", &shim.display().to_string());
+    hub.env("FAIL_FSYNC", &flag.display().to_string());
+    hub.start().await?;
+    let customers = scene.shop.start(AT_ONCE);
+    scene.until_more_orders().await?;
+    std::fs::write(&flag, "").map_err(|error| error.to_string())?;
+    let hub = &mut scene.stack.hub().server;
+    let status = poll_until("the hub to give up", LIMIT, async || hub.ended()).await?;
+    report.expect(status.code() == Some(DISK_FAILED), || format!("it ended with {status}"));
+    scene.until_more_orders().await?;
+    std::fs::remove_file(&flag).map_err(|error| error.to_string())?;
+    scene.stack.hub().server.start().await?;
     scene.until_more_orders().await?;
     drop(customers);
     scene.settle(report).await

@@ -1,5 +1,5 @@
-/* Preloaded into a program, makes fdatasync and fsync of a region's WAL fail while the file FAIL_FSYNC names exists: a disk
-   that says that it does not know. What was written may or may not be there afterwards. */
+/* Preloaded into a program, makes fdatasync and fsync of a region's or the hub's WAL fail while the file FAIL_FSYNC names
+   exists: a disk that says that it does not know. What was written may or may not be there afterwards. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,7 +16,7 @@ static int fails(int fd) {
     ssize_t length = readlink(link, name, sizeof name - 1);
     if (!flag || length < 0 || access(flag, F_OK) != 0) return 0;
     name[length] = 0;
-    return strstr(name, "region.db-wal") != NULL;
+    return strstr(name, "region.db-wal") != NULL || strstr(name, "hub.db-wal") != NULL;
 }
 
 static int call(const char *name, int fd) {

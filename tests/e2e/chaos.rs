@@ -54,6 +54,11 @@ async fn commit_of_unknown_outcome_is_never_told_as_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hub_whose_disk_fails_ends_and_knows_everything_after_its_next_start() {
+    disks::failing_below_hub().await.assert_fine();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_regions_key_opens_nothing_of_others() {
     keys::run().await.assert_fine();
 }

@@ -27,6 +27,7 @@ mod tests;
 use std::fs::{File, TryLockError};
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -127,6 +128,31 @@ impl StoreFault {
             | Self::NewerFile { .. }
             | Self::Corrupt { .. }
             | Self::Closed => true,
+        }
+    }
+}
+
+impl StoreFault {
+    /// Whether the disk or the file itself is why, as where it is full, fails, or may not be written.
+    pub(crate) fn is_of_file(&self) -> bool {
+        match self {
+            Self::Sql(fault) => matches!(
+                fault.sqlite_error_code(),
+                Some(
+                    ErrorCode::DiskFull
+                        | ErrorCode::SystemIoFailure
+                        | ErrorCode::ReadOnly
+                        | ErrorCode::CannotOpen
+                        | ErrorCode::DatabaseCorrupt
+                        | ErrorCode::NotADatabase
+                )
+            ),
+            Self::Open { .. } | Self::Directory { .. } => true,
+            Self::OldSqlite { .. }
+            | Self::Pragma { .. }
+            | Self::NewerFile { .. }
+            | Self::Corrupt { .. }
+            | Self::Closed => false,
         }
     }
 }
@@ -259,6 +285,8 @@ pub(crate) struct Pool {
     idle: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
     size: u32,
+    /// Set by work that failed because of the file.
+    failed: Arc<AtomicBool>,
     /// Of the writing connection: see [`Beside`].
     turn: Option<Arc<File>>,
 }
@@ -285,6 +313,7 @@ impl Pool {
             permits: Arc::new(Semaphore::new(connections.len())),
             idle: Arc::new(Mutex::new(connections)),
             size,
+            failed: Arc::default(),
             turn: None,
         }
     }
@@ -312,7 +341,16 @@ impl Pool {
             result
         });
         // A panic in `work` has dropped the connection; its transaction is rolled back and the pool is one smaller.
-        done.await.unwrap_or(Err(StoreFault::Closed))
+        let done = done.await.unwrap_or(Err(StoreFault::Closed));
+        if done.as_ref().is_err_and(StoreFault::is_of_file) {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+        done
+    }
+
+    /// Whether any work has failed because of the file.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// Waits for running work and closes the connections; later calls of [`Pool::run`] fail with `Closed`.
