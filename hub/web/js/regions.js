@@ -1,6 +1,6 @@
 // A card per region: what goes on there, and what the hub does not have of it.
 
-import { askText, badge, h } from "./dom.js";
+import { askText, badge, confirm, h } from "./dom.js";
 import { number, span } from "./format.js";
 import { get, put, token } from "./api.js";
 import { FULL } from "./map.js";
@@ -26,6 +26,8 @@ async function pause(region) {
   const path = `/v1/regions/${region.region}/control`;
   const { version, control } = await get(path);
   if (control.paused !== null) {
+    const unheard = region.paused === null;
+    if (unheard && !await confirm(`${region.region} is told already to take no orders`, "It has not heard of it yet.", "Take that back")) return "";
     await put(path, { note: "taken back on the hub's page", control: { ...control, paused: null } }, version);
     return "will take orders again";
   }
