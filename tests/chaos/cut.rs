@@ -1,5 +1,6 @@
 //! A region is cut off from the hub in every way a network has, at full traffic, and healed: nothing is lost, doubled or out
-//! of order, the region does not notice, and the hub catches up faster than the region goes on.
+//! of order, the region does not notice, and the hub catches up faster than the region goes on. Once behind a proxy, which
+//! has more ways, and once with hub and regions in network namespaces, where the kernel itself loses the packets.
 
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ const OTHER: &str = "hyd";
 /// How long the hub may take to have what was decided until the heal: with a connection that was stalled, both servers
 /// need up to 15 s to notice, and 2 s more to connect.
 const CATCH_UP: Duration = Duration::from_secs(300);
+/// How long what the hub has received may take it.
+const UNDER_WAY: Duration = Duration::from_millis(1_500);
 /// A backlog of less than so many seconds of traffic says nothing about a rate.
 const BACKLOG_S_MIN: f64 = 60.0;
 
@@ -49,56 +52,68 @@ impl Plan {
         rate: 120.0,
         orders_per_min: 2.0,
         cut: Duration::from_secs(10),
-        fault: Duration::from_secs(2),
+        fault: Duration::from_secs(3),
         ratio_min: 0.0,
     };
 }
 
-/// What is done to the network, and whether nothing must get through meanwhile.
-struct Fault {
+/// What is done to a network.
+type Act<'a> = &'a dyn Fn() -> Result<(), String>;
+
+/// A fault of a network, and how it is healed.
+struct Fault<'a> {
+    name: &'static str,
+    begin: Act<'a>,
+    heal: Act<'a>,
+    /// From the region's events nothing may reach the hub.
+    silent: bool,
+    lasts: Duration,
+}
+
+/// What a proxy can do, and whether nothing must get through meanwhile.
+struct ProxyFault {
     name: &'static str,
     begin: fn(&Proxy),
-    /// From the region's events nothing may reach the hub.
     silent: bool,
 }
 
-const FAULTS: [Fault; 8] = [
-    Fault {
+const PROXY_FAULTS: [ProxyFault; 8] = [
+    ProxyFault {
         name: "cut",
         begin: Proxy::cut,
         silent: true,
     },
-    Fault {
+    ProxyFault {
         name: "cut towards the hub",
         begin: |wire| wire.cut_one_way(Way::ToServer),
         silent: true,
     },
-    Fault {
+    ProxyFault {
         name: "cut towards the region",
         begin: |wire| wire.cut_one_way(Way::ToClient),
         silent: false,
     },
-    Fault {
+    ProxyFault {
         name: "refused",
         begin: Proxy::refuse,
         silent: true,
     },
-    Fault {
+    ProxyFault {
         name: "half-open, region left",
         begin: |wire| wire.half_open(End::Client),
         silent: false,
     },
-    Fault {
+    ProxyFault {
         name: "half-open, hub left",
         begin: |wire| wire.half_open(End::Server),
         silent: false,
     },
-    Fault {
+    ProxyFault {
         name: "reset",
         begin: Proxy::reset,
         silent: false,
     },
-    Fault {
+    ProxyFault {
         name: "300 ms each way",
         begin: |wire| wire.delay(Duration::from_millis(300)),
         silent: false,
@@ -124,17 +139,98 @@ pub async fn run(plan: Plan) -> Report {
 
 async fn rounds(plan: Plan, report: &mut Report) -> Result<(), String> {
     let stack = StackPlan::default().region(CUT).region(OTHER).rate(plan.rate).proxied();
-    let mut stack = Stack::prepare(stack.log_filter("info"))?;
+    let mut stack = Stack::prepare(stack)?;
     stack.start().await?;
+    let faults = async |stack: &Stack, town: &Town, report: &mut Report| {
+        let wire = wire(stack)?;
+        let done = |act: fn(&Proxy)| {
+            move || {
+                act(wire);
+                Ok(())
+            }
+        };
+        let (cut, heal) = (done(Proxy::cut), done(Proxy::heal));
+        for (number, ProxyFault { name, begin, silent }) in PROXY_FAULTS.into_iter().enumerate() {
+            let begin = done(begin);
+            let fault = Fault {
+                name,
+                begin: &begin,
+                heal: &heal,
+                silent,
+                lasts: if number == 0 { plan.cut } else { plan.fault },
+            };
+            round(stack, town, fault, plan.ratio_min, report).await?;
+        }
+        flap(stack, plan.fault, (&cut, &heal), plan.ratio_min, report).await
+    };
+    under_traffic(stack, plan, report, faults).await
+}
+
+/// The same between machines of their own; see [`crate::network`].
+pub async fn run_apart(plan: Plan) -> Report {
+    let mut report = Report::new("a region cut off from the hub, each on a machine of its own");
+    if let Err(problem) = rounds_apart(plan, &mut report).await {
+        report.fault(problem);
+    }
+    report
+}
+
+async fn rounds_apart(plan: Plan, report: &mut Report) -> Result<(), String> {
+    let stack = StackPlan::default().region(CUT).region(OTHER).rate(plan.rate).apart();
+    let mut stack = Stack::prepare(stack)?;
+    stack.start().await?;
+    let faults = async |stack: &Stack, town: &Town, report: &mut Report| {
+        let network = stack.network.as_ref().ok_or("no network")?;
+        let node = stack.nodes.first().ok_or("no region")?;
+        let (cut, heal) = (|| network.cut(0), || network.heal(0));
+        // The hub's end of the connection stays open, and nobody is at the other.
+        let leave = || {
+            network.cut(0)?;
+            node.server.kill_nats().map(drop).ok_or("no broker to kill".to_owned())
+        };
+        let faults: [(_, Act<'_>, _, _); 4] = [
+            ("link down", &cut, true, plan.cut),
+            (
+                "packets to the hub lost",
+                &|| network.cut_towards_hub(0),
+                true,
+                plan.fault,
+            ),
+            (
+                "packets to the region lost",
+                &|| network.cut_towards_region(0),
+                false,
+                plan.fault,
+            ),
+            ("half-open, region left", &leave, true, plan.fault),
+        ];
+        for (name, begin, silent, lasts) in faults {
+            let fault = Fault {
+                name,
+                begin,
+                heal: &heal,
+                silent,
+                lasts,
+            };
+            round(stack, town, fault, plan.ratio_min, report).await?;
+        }
+        flap(stack, plan.fault, (&cut, &heal), plan.ratio_min, report).await
+    };
+    under_traffic(stack, plan, report, faults).await
+}
+
+/// Does what `faults` does to a stack that runs, while both regions are at work, and compares everything in the end.
+async fn under_traffic(
+    mut stack: Stack,
+    plan: Plan,
+    report: &mut Report,
+    faults: impl AsyncFnOnce(&Stack, &Town, &mut Report) -> Result<(), String>,
+) -> Result<(), String> {
     let town = Town::of_pace(&stack, (CUT, 51), plan.orders_per_min).await;
     let other = Town::of_pace(&stack, (OTHER, 52), plan.orders_per_min / 4.0).await;
     let faults = async {
         town.until_placed(5).await?;
-        for (number, fault) in FAULTS.iter().enumerate() {
-            let lasts = if number == 0 { plan.cut } else { plan.fault };
-            round(&stack, &town, (fault, lasts), plan.ratio_min, report).await?;
-        }
-        flap(&stack, plan.fault, plan.ratio_min, report).await
+        faults(&stack, &town, report).await
     };
     town.serve_while(other.serve_while(faults)).await???;
     for (name, town) in [(CUT, town), (OTHER, other)] {
@@ -160,20 +256,20 @@ async fn rounds(plan: Plan, report: &mut Report) -> Result<(), String> {
 async fn round(
     stack: &Stack,
     town: &Town,
-    (fault, lasts): (&Fault, Duration),
+    fault: Fault<'_>,
     ratio_min: f64,
     report: &mut Report,
 ) -> Result<(), String> {
-    let wire = wire(stack)?;
+    let lasts = fault.lasts;
     let (orders, before) = (town.counts(), standing(stack).await?);
-    (fault.begin)(wire);
+    (fault.begin)()?;
     let begun = Instant::now();
-    // What was under way when the fault began may still arrive.
-    tokio::time::sleep(lasts / 10).await;
+    // What was under way when the fault began may still arrive, and be applied.
+    tokio::time::sleep((lasts / 10).max(UNDER_WAY)).await;
     let early = standing(stack).await?;
     tokio::time::sleep_until(begun + lasts).await;
     let after = standing(stack).await?;
-    wire.heal();
+    (fault.heal)()?;
     if fault.silent {
         report.expect(after.applied == early.applied, || {
             format!(
@@ -197,11 +293,20 @@ async fn round(
 }
 
 /// Cuts and heals in quick turns.
-async fn flap(stack: &Stack, lasts: Duration, ratio_min: f64, report: &mut Report) -> Result<(), String> {
-    let (wire, before, begun) = (wire(stack)?, standing(stack).await?, Instant::now());
+async fn flap(
+    stack: &Stack,
+    lasts: Duration,
+    (cut, heal): (Act<'_>, Act<'_>),
+    ratio_min: f64,
+    report: &mut Report,
+) -> Result<(), String> {
+    let (before, begun) = (standing(stack).await?, Instant::now());
     let mut turn = Duration::from_millis(200);
     while begun.elapsed() < lasts {
-        wire.flap(1, (turn, turn)).await;
+        cut()?;
+        tokio::time::sleep(turn).await;
+        heal()?;
+        tokio::time::sleep(turn).await;
         // Up to longer than both servers need to give a link up.
         turn = (turn * 2).min(Duration::from_secs(12)).min(lasts / 2);
     }

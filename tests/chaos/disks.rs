@@ -156,7 +156,7 @@ impl Scene {
         books::compare(&node.region, node.server.data(), hub.server.data())
             .await?
             .tell(&node.region, report);
-        verify(self.stack.folder())
+        verify(&self.stack)
             .err()
             .into_iter()
             .for_each(|text| report.fault(text));

@@ -8,6 +8,7 @@ use tomato_tests::chaos::kills::{self, Victim};
 use tomato_tests::chaos::power::{self, Machine};
 use tomato_tests::chaos::report::Report;
 use tomato_tests::chaos::{cut, disks, keys, stores};
+use tomato_tests::network::Network;
 
 /// Breaks things on purpose, and says what became of it.
 #[derive(Debug, Parser)]
@@ -28,6 +29,8 @@ struct Args {
 enum Run {
     /// A region is cut off from the hub for ten minutes, and in every other way for one.
     Cut,
+    /// The same cuts, with hub and regions each in a network namespace.
+    CutApart,
     /// The power of a region's machine is cut fifty times.
     PowerRegion,
     /// The power of the hub's machine is cut fifty times.
@@ -73,9 +76,14 @@ fn all(asked: &[Run]) -> Vec<Run> {
 
 /// How many reports of a run say that something was wrong.
 async fn one(run: Run, args: &Args) -> u32 {
+    let cuts = if args.short { cut::Plan::SHORT } else { cut::Plan::LONG };
     let times = |long| args.times.unwrap_or(if args.short { 3 } else { long });
     match run {
-        Run::Cut => shown(cut::run(if args.short { cut::Plan::SHORT } else { cut::Plan::LONG })).await,
+        Run::Cut => shown(cut::run(cuts)).await,
+        Run::CutApart => match Network::unavailable() {
+            Some(reason) => skipped(&reason),
+            None => shown(cut::run_apart(cuts)).await,
+        },
         Run::PowerRegion => on_disk(power::run(Machine::Region, times(50))).await,
         Run::PowerHub => on_disk(power::run(Machine::Hub, times(50))).await,
         Run::Stores => shown(stores::run()).await,
@@ -103,10 +111,12 @@ async fn shown(run: impl Future<Output = Report>) -> u32 {
 
 async fn on_disk(run: impl Future<Output = Report>) -> u32 {
     match power::unavailable() {
-        Some(reason) => {
-            println!("skipped what needs a disk of its own: {reason}\n");
-            0
-        }
+        Some(reason) => skipped(&reason),
         None => shown(run).await,
     }
+}
+
+fn skipped(reason: &str) -> u32 {
+    println!("skipped: {reason}\n");
+    0
 }

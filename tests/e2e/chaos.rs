@@ -3,10 +3,19 @@
 use tomato_tests::chaos::power::{self, Machine};
 use tomato_tests::chaos::report::Report;
 use tomato_tests::chaos::{cut, disks, keys, stores};
+use tomato_tests::network::Network;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn region_cut_off_in_every_way_loses_nothing() {
     cut::run(cut::Plan::SHORT).await.assert_fine();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn region_whose_packets_the_kernel_loses_loses_nothing() {
+    match Network::unavailable() {
+        Some(reason) => eprintln!("skipped: {reason}"),
+        None => cut::run_apart(cut::Plan::SHORT).await.assert_fine(),
+    }
 }
 
 async fn power_cuts(machine: Machine) {

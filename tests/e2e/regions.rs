@@ -143,9 +143,7 @@ async fn region_starts_from_what_add_has_written_and_appears_at_a_hub_that_runs(
     }
     node.start().await.unwrap();
     until_seen(stack.hub(), &blr, "up").await;
-    let verified = poll_until("hub and region to be equal", LIMIT, async || {
-        verify(stack.folder()).ok()
-    });
+    let verified = poll_until("hub and region to be equal", LIMIT, async || verify(&stack).ok());
     assert!(verified.await.unwrap().contains("0 differences"));
     assert_eq!(stack.hub().server.nats_pid(), broker, "nothing was restarted");
     node.stop().await.unwrap();

@@ -219,7 +219,7 @@ async fn verify_names_each_row_that_is_not_the_same() {
     .await
     .unwrap();
     scene.settled().await;
-    let all = verify(scene.stack.folder()).unwrap();
+    let all = verify(&scene.stack).unwrap();
     assert!(all.contains("3 orders, 0 differences"), "{all}");
     // Behind the hub's back, one of each kind.
     let file = scene.stack.hub().server.data().join("hub.db");
@@ -242,7 +242,7 @@ async fn verify_names_each_row_that_is_not_the_same() {
         "UPDATE entries SET amount_minor = amount_minor + 1 WHERE seq = {changed} AND n = 0"
     ));
     one(&format!("DELETE FROM entries WHERE seq = {gone} AND n = 1"));
-    let told = verify(scene.stack.folder()).unwrap_err();
+    let told = verify(&scene.stack).unwrap_err();
     for row in [
         "event 7 is".to_owned(),
         "event 9 is".to_owned(),

@@ -1,7 +1,6 @@
 //! Does the hub say what the regions say? Totals, money, and every single order.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -90,8 +89,8 @@ pub async fn settle(stack: &Stack, tracker: &Tracker, limit: Duration) -> Result
     drop(agreed.await);
     let mut found = last?;
     if found.differences.is_empty() && stack.hub.is_some() {
-        let folder = stack.folder().to_owned();
-        let verified = tokio::task::spawn_blocking(move || verify(&folder)).await;
+        let command = verification(stack)?;
+        let verified = tokio::task::spawn_blocking(move || said_by(command)).await;
         found
             .differences
             .extend(verified.map_err(|error| error.to_string())?.err());
@@ -99,12 +98,31 @@ pub async fn settle(stack: &Stack, tracker: &Tracker, limit: Duration) -> Result
     Ok(found)
 }
 
-/// What `tomato-hub verify` says, row by row and by hash; an error where anything differs. The hub of the stack in this folder
-/// has to run, and every region.
-pub fn verify(folder: &Path) -> Result<String, String> {
-    let output = Command::new(workspace_program("tomato-hub")?)
+/// What `tomato-hub verify` says, row by row and by hash; an error where anything differs. The hub has to run, and every
+/// region.
+pub fn verify(stack: &Stack) -> Result<String, String> {
+    said_by(verification(stack)?)
+}
+
+/// The command, in the hub's namespace where it has one.
+fn verification(stack: &Stack) -> Result<Command, String> {
+    let program = workspace_program("tomato-hub")?;
+    let mut command = match &stack.network {
+        None => Command::new(program),
+        Some(network) => {
+            let mut within = Command::new("ip");
+            within.args(["netns", "exec", &network.hub().namespace]).arg(program);
+            within
+        }
+    };
+    command
         .args(["verify", "--config"])
-        .arg(folder.join("hub.toml"))
+        .arg(stack.folder().join("hub.toml"));
+    Ok(command)
+}
+
+fn said_by(mut verification: Command) -> Result<String, String> {
+    let output = verification
         .output()
         .map_err(|error| format!("tomato-hub verify: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -7,7 +7,7 @@
 //! | [`client`] [`calls`] [`request`] [`view`] | the public HTTP API as a careful app speaks it |
 //! | [`live`] | the public WebSocket |
 //! | [`stack`] [`server`] [`settings`] | hub and nodes as real processes, their configuration files |
-//! | [`proxy`] | the network between region and hub, which breaks on purpose |
+//! | [`proxy`] [`network`] | the network between region and hub, which breaks on purpose; machines of their own |
 //! | [`disk`] | a disk whose power can be cut, and that can be full |
 //! | [`hub_view`] [`compare`] | the hub's HTTP API; whether it says what the regions say |
 //! | [`town`] | a city at work, whose orders are counted and compared |
@@ -28,6 +28,7 @@ pub mod compare;
 pub mod disk;
 pub mod hub_view;
 pub mod live;
+pub mod network;
 pub mod ports;
 pub mod post;
 pub mod process;

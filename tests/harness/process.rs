@@ -45,6 +45,14 @@ impl Program {
         self.environment.push((key.to_owned(), value.into()));
     }
 
+    /// Has the runs to come in a network namespace.
+    pub fn within(&mut self, namespace: &str) {
+        let executable = std::mem::replace(&mut self.executable, "ip".into());
+        let before = ["netns", "exec", namespace].map(str::to_owned);
+        let program = executable.display().to_string();
+        self.args.splice(..0, before.into_iter().chain([program]));
+    }
+
     /// Starts it. In a process group of its own, so that Ctrl-C in a terminal reaches only the parent, which then
     /// stops the programs in order.
     pub fn start(&mut self) -> Result<(), String> {

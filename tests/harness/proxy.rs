@@ -150,16 +150,6 @@ impl Proxy {
         });
     }
 
-    /// Cuts and heals in turn, so many times, and leaves it healed.
-    pub async fn flap(&self, times: u32, (down, up): (Duration, Duration)) {
-        for _ in 0..times {
-            self.cut();
-            tokio::time::sleep(down).await;
-            self.heal();
-            tokio::time::sleep(up).await;
-        }
-    }
-
     /// Bytes that have got through so far.
     pub fn carried(&self, way: Way) -> u64 {
         let meter = match way {

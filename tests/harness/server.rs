@@ -52,6 +52,11 @@ impl Server {
         &self.public
     }
 
+    /// Has the runs to come, and those of its nats-server, in a network namespace.
+    pub(crate) fn within(&mut self, namespace: &str) {
+        self.program.within(namespace);
+    }
+
     /// Sets an environment variable for the runs to come; its nats-server inherits it.
     pub fn env(&mut self, key: &str, value: &str) {
         self.program.env(key, value);

@@ -14,6 +14,7 @@ use crate::city::tracker::Tracker;
 use crate::city::world::{Ground, Size, World};
 use crate::city::{City, Setting};
 use crate::client::{Api, connections};
+use crate::network::Network;
 use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::settings::{RegionFile, Shared};
@@ -29,6 +30,7 @@ pub struct StackPlan {
     log_filter: String,
     hub: bool,
     proxied: bool,
+    apart: bool,
 }
 
 impl Default for StackPlan {
@@ -41,6 +43,7 @@ impl Default for StackPlan {
             log_filter: "info".into(),
             hub: true,
             proxied: false,
+            apart: false,
         }
     }
 }
@@ -100,6 +103,13 @@ impl StackPlan {
         self.proxied = true;
         self
     }
+
+    /// Hub and regions each in a network namespace, see [`Stack::network`]. Not where [`Network::unavailable`] says why.
+    #[must_use]
+    pub fn apart(mut self) -> Self {
+        self.apart = true;
+        self
+    }
 }
 
 /// A hub.
@@ -136,6 +146,8 @@ pub struct Stack {
     pub issuer: Arc<Issuer>,
     pub hub: Option<TestHub>,
     pub nodes: Vec<TestNode>,
+    /// What lies between them, in a stack whose plan says [`StackPlan::apart`]. Dropped after the programs in it.
+    pub network: Option<Network>,
     folder: PathBuf,
     temporary: Option<TempDir>,
 }
@@ -156,13 +168,14 @@ impl Stack {
         let clock = files::clock(&folder, plan.rate)?;
         let issuer = Arc::new(Issuer::open(&folder)?);
         let http = connections();
+        let network = plan.apart.then(|| Network::make(plan.regions.len())).transpose()?;
         let shared = Shared {
             issuer: &issuer,
             clock,
             log_filter: &plan.log_filter,
         };
         let hub = if plan.hub {
-            Some(files::hub(&folder, plan.port_base, shared, &http)?)
+            Some(files::hub(&folder, (plan.port_base, network.as_ref()), shared, &http)?)
         } else {
             None
         };
@@ -178,7 +191,8 @@ impl Stack {
                 Some(leaf) if plan.proxied => files::proxied(leaf).map(|(leaf, proxy)| (Some(leaf), Some(proxy)))?,
                 leaf => (leaf, None),
             };
-            let node = files::node(&folder, file, (ports, leaf), shared, &http)?;
+            let machine = network.as_ref().map(|network| network.region(number)).transpose()?;
+            let node = files::node(&folder, file, (ports, leaf, machine), shared, &http)?;
             nodes.push(TestNode { proxy, ..node });
         }
         Ok(Self {
@@ -186,6 +200,7 @@ impl Stack {
             issuer,
             hub,
             nodes,
+            network,
             folder,
             temporary,
         })

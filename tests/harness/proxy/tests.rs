@@ -182,13 +182,3 @@ async fn delay_keeps_order_and_is_at_least_what_was_asked() {
     arrives(&mut line.server, b"abcdef").await;
     assert!(start.elapsed() >= Duration::from_millis(200));
 }
-
-#[tokio::test]
-async fn flapping_ends_healed() {
-    let mut line = line().await;
-    let pause = Duration::from_millis(20);
-    let both = async { tokio::join!(line.proxy.flap(3, (pause, pause)), line.client.write_all(b"through")) };
-    let ((), written) = both.await;
-    written.unwrap();
-    arrives(&mut line.server, b"through").await;
-}

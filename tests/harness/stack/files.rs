@@ -10,6 +10,7 @@ use tomato_shared::time::UnixMs;
 use super::{TestHub, TestNode};
 use crate::city::clock::Clock;
 use crate::client::Api;
+use crate::network::{Machine, Network};
 use crate::ports;
 use crate::process::workspace_program;
 use crate::proxy::Proxy;
@@ -79,23 +80,28 @@ fn data(folder: &Path, name: &str) -> PathBuf {
 
 pub(super) fn hub(
     folder: &Path,
-    base: Option<u16>,
+    (base, network): (Option<u16>, Option<&Network>),
     shared: Shared<'_>,
     http: &reqwest::Client,
 ) -> Result<TestHub, String> {
-    let ports = HubPorts {
+    let mut ports = HubPorts {
         http: loopback(base, 0)?,
         nats: loopback(base, 1)?,
         leaf: loopback(base, 2)?,
     };
+    if let Some(network) = network {
+        ports.http.set_ip(network.hub().access.into());
+        ports.leaf.set_ip(network.leaf().into());
+    }
     let (config, data) = (folder.join("hub.toml"), data(folder, "hub"));
     write(&config, &settings::hub(&data, ports, shared).text())?;
     let public = Api::new(http, &format!("http://{}", ports.http));
     let api = public.with_token(&shared.issuer.operator());
-    Ok(TestHub {
-        server: Server::new("tomato-hub", &config, data, public)?,
-        api,
-    })
+    let mut server = Server::new("tomato-hub", &config, data, public)?;
+    if let Some(network) = network {
+        server.within(&network.hub().namespace);
+    }
+    Ok(TestHub { server, api })
 }
 
 /// Lets a region in at the hub, and returns what its node has to know of the link.
@@ -141,11 +147,14 @@ pub(super) fn proxied(mut leaf: toml::Value) -> Result<(toml::Value, Proxy), Str
 pub(super) fn node(
     folder: &Path,
     file: RegionFile,
-    (ports, leaf): (NodePorts, Option<toml::Value>),
+    (mut ports, leaf, machine): (NodePorts, Option<toml::Value>, Option<Machine>),
     shared: Shared<'_>,
     http: &reqwest::Client,
 ) -> Result<TestNode, String> {
     let (region, ground) = (file.region(), file.ground());
+    if let Some(machine) = &machine {
+        ports.http.set_ip(machine.access.into());
+    }
     let (config, data) = (folder.join(format!("{region}.toml")), data(folder, region.as_str()));
     let file = settings::node(file, &data, ports, shared).without("broker.leaf");
     let file = match leaf {
@@ -155,7 +164,10 @@ pub(super) fn node(
     write(&config, &file.text())?;
     let public = Api::new(http, &format!("http://{}", ports.http));
     let api = public.with_token(&shared.issuer.operator());
-    let server = Server::new("tomato-node", &config, data, public)?;
+    let mut server = Server::new("tomato-node", &config, data, public)?;
+    if let Some(machine) = machine {
+        server.within(&machine.namespace);
+    }
     Ok(TestNode {
         region,
         ground,
