@@ -29,6 +29,7 @@ struct Api {
     router: Router,
     key: SigningKey,
     conn: rusqlite::Connection,
+    live: Arc<Live>,
     _dir: tempfile::TempDir,
 }
 
@@ -91,7 +92,7 @@ impl Api {
                 everyone: access,
                 ..AccessConfig::default()
             }),
-            live,
+            live: Arc::clone(&live),
             registry: watch::channel(active).1,
             verifier: Arc::new(Verifier::new("tomato", vec![issuer], 10)),
             page: Arc::default(),
@@ -105,6 +106,7 @@ impl Api {
             router: router(app),
             key,
             conn,
+            live,
             _dir: dir,
         }
     }

@@ -84,6 +84,17 @@ async fn nobody_writes_over_what_they_have_not_read() {
 }
 
 #[tokio::test]
+async fn hub_that_has_forgotten_what_a_region_goes_by_numbers_behind_it() {
+    let api = Api::bare(Access::Admin);
+    let blr: RegionId = "blr".parse().unwrap();
+    let mut heard = api.live.get(&blr).unwrap().heard.unwrap();
+    heard.beat.control.version = 9_000_000_000_000;
+    api.live.hear(&blr, heard);
+    let told = api.tells(&json!(0), json!({"paused": "storm"})).await;
+    assert_eq!(told["version"], 9_000_000_000_001_u64);
+}
+
+#[tokio::test]
 async fn every_fault_of_a_document_is_named_and_nothing_is_written() {
     let api = Api::bare(Access::Admin);
     let wrong = json!({"note": "", "control": {"fees": {"service_bp": 10_001}, "paused": "two\nlines",
