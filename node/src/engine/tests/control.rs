@@ -46,7 +46,11 @@ fn burgers(n: u32) -> PlaceOrder {
 }
 
 fn quoted(world: &World, basket: &Basket) -> PlaceOrder {
-    let found = quote::quote(world.city.catalogue(), &world.policy, customer(1), basket, world.now);
+    quoted_to(1, world, basket)
+}
+
+fn quoted_to(n: u8, world: &World, basket: &Basket) -> PlaceOrder {
+    let found = quote::quote(world.city.catalogue(), &world.policy, customer(n), basket, world.now);
     PlaceOrder {
         quote: Some(found.unwrap().quote),
         ..order_of(None, &[])
@@ -252,13 +256,17 @@ fn quoted_promotion_is_honoured_after_the_hub_has_taken_it_away_but_not_more_oft
     let mut world = World::new();
     let ten = |control: &mut Control| control.promotions = vec![promotion("HUB")];
     world.ok(By::System, says(1, ten));
-    let by_quote = quoted(&world, &with_code("HUB", burgers(1)).basket);
+    let basket = with_code("HUB", burgers(1)).basket;
+    let by_quote = quoted(&world, &basket);
+    let [second, third] = [2, 3].map(|n| quoted_to(n, &world, &basket));
     world.ok(By::System, says(2, |_| ()));
     world.check(me(), place(with_code("HUB", burgers(1))), Err(Rejection::PromoInvalid));
     let id = world.placed(by_quote.clone());
     assert_eq!(world.order(id).price.discount_minor, 2_000);
     world.placed(by_quote.clone());
     world.check(me(), place(by_quote), Err(Rejection::PromoUsedUp));
+    world.ok(By::Customer(customer(2)), place(second));
+    world.check(By::Customer(customer(3)), place(third), Err(Rejection::PromoUsedUp));
 }
 
 #[test]
