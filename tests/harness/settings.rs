@@ -82,6 +82,7 @@ impl RegionFile {
             ("dispatch.offer_ttl_ms", 30_000, 1.5, 600_000),
             ("dispatch.position_age_max_ms", 60_000, 5.0, 3_600_000),
             ("orders.accept_within_ms", 300_000, 4.0, 3_600_000),
+            ("cancelling.free_after_accept_ms", 60_000, 4.0, 3_600_000),
         ];
         rules
             .into_iter()
