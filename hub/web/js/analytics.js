@@ -81,7 +81,7 @@ export function view(root, { me }) {
           ? bars("Reasons", Object.entries(sum.cancelled_by).sort((a, b) => b[1] - a[1]).map(([reason, count]) => [reason.replace(/_/g, " "), count, number(count)]))
           : emptyState("None", "No order was cancelled in this range."))),
       card("How long things took", null, spans(sum.spans)),
-      card("Regions", null, table("Regions", [
+      card("Regions", null, table("Figures by region", [
         ["Region", (group) => group.region],
         ["Placed", (group) => number(group.created), "n"],
         ["Delivered", (group) => number(group.delivered), "n"],
@@ -112,7 +112,7 @@ function figures(sum) {
 
 function spans(found) {
   const rows = spanOrder.filter((code) => found[code]).map((code) => ({ code, ...found[code] }));
-  return table("How long things took", [
+  return table("Time of each step", [
     ["What", (row) => spanName(row.code)],
     ["Counted", (row) => number(row.count), "n"],
     ["Half within", (row) => span(row.p50_ms), "n"],

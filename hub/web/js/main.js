@@ -54,15 +54,22 @@ async function show() {
 let openAlerts = 0;
 let last = 0;
 let timer = null;
+/** The page that is being read, and whether something changed meanwhile. */
+let reading = null;
+let again = false;
 
-/** Reads the page again, not more often than QUIET_MS. */
+/** Reads the page again, not more often than QUIET_MS, and not before it has been read. */
 function later() {
   if (timer || !shown) return;
-  timer = setTimeout(() => { timer = null; refresh(shown); }, Math.max(0, last + QUIET_MS - Date.now()));
+  if (reading === shown) { again = true; return; }
+  timer = setTimeout(() => { timer = null; if (shown) refresh(shown); }, Math.max(0, last + QUIET_MS - Date.now()));
 }
 
 async function refresh(view) {
+  if (reading === view) { again = true; return; }
   last = Date.now();
+  reading = view;
+  again = false;
   try {
     await view.load();
     document.getElementById("problem")?.remove();
@@ -72,6 +79,11 @@ async function refresh(view) {
     if (!(problem instanceof api.Problem)) throw problem;
     document.getElementById("problem")?.remove();
     main.prepend(h("p", { id: "problem", class: "problem", role: "alert" }, problem.message));
+  } finally {
+    if (reading === view) {
+      reading = null;
+      if (again) later();
+    }
   }
 }
 

@@ -50,7 +50,7 @@ export function view(root, { me }) {
       ["Books", (one) => money(one.ledger_minor, one.currency), "n"],
       ["Events", (one) => money(one.orders_minor, one.currency), "n"],
     ], list.filter(mine), ["Everything matches", "Provider, books and orders agree."]));
-    fill(balances, table("Balances", [
+    fill(balances, table("Balances by account", [
       ["Account", (one) => account(one.account)],
       ["Currency", (one) => one.currency],
       ["Parties", (one) => number(one.parties), "n"],
