@@ -59,6 +59,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "database    {} MB, {per_million} MB per million orders",
         report.bytes / 1_000_000
     )?;
+    let (lines, took) = report.statements;
+    writeln!(out, "statements  {lines} lines imported in {took:.1?}")?;
     for asked in &report.asked {
         writeln!(out, "{:>9.2?}   {}, {} rows", asked.took, asked.what, asked.rows)?;
     }

@@ -228,6 +228,11 @@ impl HubConfig {
         self.data_dir.join("hub.db")
     }
 
+    /// The fleet's key for hashes of telephone numbers; made if missing.
+    pub fn phone_key_file(&self) -> PathBuf {
+        self.data_dir.join("phone.key")
+    }
+
     /// Where regions are told to connect.
     pub fn leaf_urls(&self) -> Vec<String> {
         if !self.enrolment.leaf_urls.is_empty() {

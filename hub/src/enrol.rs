@@ -14,6 +14,7 @@ use tomato_shared::time::UnixMs;
 
 use crate::clock;
 use crate::config::HubConfig;
+use crate::phones::{self, PhoneKeyFault};
 use crate::store::forgotten;
 pub use crate::store::forgotten::ForgottenOrder;
 use crate::store::regions::{self, Registered};
@@ -28,6 +29,9 @@ pub enum EnrolFault {
     /// No key pair can be made.
     #[error("no key pair can be made: {0}")]
     Key(#[from] nkeys::error::Error),
+    /// The key for telephone numbers.
+    #[error("the key for telephone numbers cannot be handed on")]
+    PhoneKey(#[from] PhoneKeyFault),
     /// A file cannot be written.
     #[error("cannot write {path}")]
     Write {
@@ -53,6 +57,8 @@ pub enum Added {
 pub struct Enrolment {
     /// The secret half of the key, readable by its owner only.
     pub seed_file: PathBuf,
+    /// The fleet's key for hashes of telephone numbers, the same for every region, readable by its owner only.
+    pub phone_key_file: PathBuf,
     /// The node's configuration, or what to add to it.
     pub snippet_file: PathBuf,
     /// What stands in it.
@@ -82,7 +88,7 @@ pub struct Site {
     pub rings: u32,
 }
 
-/// Registers a region and writes `<out>/<region>.seed` (mode 0600) and `<out>/<region>.toml`: with a `site` a configuration
+/// Registers a region and writes `<out>/<region>.seed`, `<out>/phone.key` (both mode 0600) and `<out>/<region>.toml`: with a `site` a configuration
 /// that is ready to run, else what has to be added to one. The key of a registered region is replaced only if `rotate`; a
 /// running hub then ends the link with the old one. A hub that does not know the region, as one that has lost its file, takes the
 /// seed again that lies in `out`, so that the node needs nothing new.
@@ -119,7 +125,9 @@ pub fn add(
         return Ok(Added::Exists);
     }
     std::fs::rename(&fresh, &seed_file).map_err(failed(&seed_file))?;
-    let mut snippet = link(region, config, &seed_file);
+    let phone_key_file = out.join("phone.key");
+    phones::give(&config.phone_key_file(), &phone_key_file)?;
+    let mut snippet = link(region, config, (&seed_file, &phone_key_file));
     if let Some(site) = site {
         snippet = format!("{}\n{snippet}", whole(region, config, site));
     }
@@ -127,6 +135,7 @@ pub fn add(
     std::fs::write(&snippet_file, &snippet).map_err(failed(&snippet_file))?;
     Ok(Added::Enrolled(Enrolment {
         seed_file,
+        phone_key_file,
         snippet_file,
         snippet,
     }))
@@ -195,16 +204,19 @@ fn write_secret(path: &Path, seed: &str) -> std::io::Result<()> {
     file.sync_all()
 }
 
-fn link(region: &RegionId, config: &HubConfig, seed_file: &Path) -> String {
+fn link(region: &RegionId, config: &HubConfig, (seed_file, phone_key_file): (&Path, &Path)) -> String {
     let urls = config.leaf_urls().into_iter().map(toml::Value::String);
     let urls = toml::Value::Array(urls.collect());
     let ca = config.enrolment.ca_file.as_deref();
     let ca = ca.map(|ca| format!("ca_file = {}\n", quoted(&absolute(ca))));
     format!(
         "# Link of region {region} to the hub; keep the seed file secret.\n\
-         [broker.leaf]\nhub_urls = {urls}\nseed_file = {}\n{}",
+         [broker.leaf]\nhub_urls = {urls}\nseed_file = {}\n{}\n\
+         # By which the hub finds the orders of who calls; keep this file secret, too.\n\
+         [privacy]\nphone_key_file = {}\n",
         quoted(&seed_file.to_string_lossy()),
-        ca.unwrap_or_default()
+        ca.unwrap_or_default(),
+        quoted(&phone_key_file.to_string_lossy())
     )
 }
 

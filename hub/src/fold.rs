@@ -3,8 +3,8 @@
 //! Ingest and rebuild both go through here, so that what a rebuild gives is what live ingestion gave, however the
 //! events were cut into batches.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
 use tomato_shared::cell::RegionId;
@@ -19,7 +19,9 @@ use crate::projections::orders::{self as orders_fold, OrderEvent, OrderRow};
 use crate::projections::payments::{self as payments_fold, About, PaymentRow, RefundRow};
 use crate::projections::{Anomaly, AnomalyKind};
 use crate::store::state::RegionState;
-use crate::store::{StoreFault, anomalies, forgotten, ledger as ledger_rows, orders, payments, people, rollups, state};
+use crate::store::{
+    StoreFault, anomalies, forgotten, ledger as ledger_rows, misstated, orders, payments, people, rollups, state,
+};
 
 /// What every readable envelope says.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +90,8 @@ pub(crate) struct Fold<'c> {
     orders: BTreeMap<OrderId, Held>,
     payments: BTreeMap<(OrderId, PaymentId), PaymentRow>,
     refunds: BTreeMap<(OrderId, RefundId), RefundRow>,
+    /// The provider's, of payments that changed.
+    transactions: BTreeSet<String>,
     drivers: BTreeMap<DriverId, DriverRow>,
     balances: ledger_rows::Moves,
     deltas: Deltas,
@@ -104,6 +108,7 @@ impl<'c> Fold<'c> {
             orders: BTreeMap::new(),
             payments: BTreeMap::new(),
             refunds: BTreeMap::new(),
+            transactions: BTreeSet::new(),
             drivers: BTreeMap::new(),
             balances: BTreeMap::new(),
             deltas: Deltas::default(),
@@ -139,6 +144,11 @@ impl<'c> Fold<'c> {
         }
         for payment in self.payments.values() {
             payments::save_payment(self.conn, &self.region, payment)?;
+        }
+        if misstated::any(self.conn, &self.region)? {
+            for transaction in &self.transactions {
+                misstated::compare(self.conn, &self.region, transaction)?;
+            }
         }
         for refund in self.refunds.values() {
             payments::save_refund(self.conn, &self.region, refund)?;
@@ -258,7 +268,11 @@ impl<'c> Fold<'c> {
                 Some(row) => Some(row),
                 None => payments::load_payment(self.conn, &self.region, (order.id, id))?,
             };
+            let was = before.as_ref().map(|row| row.transaction_id.clone());
             let after = payments_fold::fold_payment(before, id, about, event);
+            // With another card a payment leaves its first transaction behind.
+            let transactions = was.into_iter().chain([after.transaction_id.clone()]);
+            self.transactions.extend(transactions.filter(|id| !id.is_empty()));
             self.payments.insert((order.id, id), after);
         }
         if let Some(id) = payments_fold::refund_of(event) {

@@ -3,6 +3,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`config`] | the file, every field with meaning, unit, default and bound |
+//! | `phones` | the fleet's key for hashes of telephone numbers |
 //! | [`enrol`] | `tomato-hub region`: lets regions in, and out |
 //! | [`cells`] | `tomato-hub cells`: has cells change hands |
 //! | `registry` | notices changes of the registry while the hub runs |
@@ -59,6 +60,7 @@ mod live;
 mod looks;
 #[cfg(any(test, feature = "measure"))]
 pub mod measure;
+mod phones;
 mod projections;
 pub mod rebuild;
 mod registry;
@@ -76,6 +78,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tomato_shared::directory::Directory;
+use tomato_shared::phone::PhoneKey;
 use tomato_shared::runtime::jwt::{self, Verifier};
 use tomato_shared::runtime::nats::{Broker, BrokerError, connect};
 use tomato_shared::runtime::otlp::Tracer;
@@ -94,6 +97,7 @@ use ingest::pull::Puller;
 use ingest::sources::Keeper;
 use live::Live;
 use looks::Looks;
+pub use phones::PhoneKeyFault;
 use registry::{Active, Watcher};
 use store::Pool;
 pub use store::StoreFault;
@@ -115,6 +119,9 @@ pub enum StartFault {
     /// There is no broker to run.
     #[error("the broker cannot be used")]
     Broker(#[from] BrokerError),
+    /// The key for telephone numbers.
+    #[error("the key for telephone numbers cannot be used")]
+    PhoneKey(#[from] PhoneKeyFault),
     /// The port is taken.
     #[error("the API cannot be served")]
     Bind(#[from] BindError),
@@ -153,6 +160,7 @@ impl Hub {
         let verifier = Arc::new(jwt::verifier(&config.auth)?);
         let writer = Pool::writer(&config.database())?;
         writer.run(rebuild::bring_up).await?;
+        let phone_key = Arc::new(phones::load_or_create(&config.phone_key_file())?);
         let readers = Pool::readers(&config.database(), config.http.read_connections)?;
         let watching = Pool::readers(&config.database(), 1)?;
         let (live, rewind) = (Arc::new(Live::default()), Arc::new(Notify::new()));
@@ -191,6 +199,7 @@ impl Hub {
             directory,
             editions: Arc::default(),
             verifier,
+            phone_key,
         };
         let mut supervisor = Supervisor::default();
         let stop = supervisor.stop_signal();
@@ -269,6 +278,7 @@ struct Parts {
     /// Rung when there is a new version of what a region is told.
     editions: Arc<Notify>,
     verifier: Arc<Verifier>,
+    phone_key: Arc<PhoneKey>,
 }
 
 impl Parts {
@@ -344,6 +354,7 @@ impl Parts {
             editions: self.editions,
             registry: self.registry,
             verifier: self.verifier,
+            phone_key: self.phone_key,
             broker: Some(self.client),
             looks: Looks::default(),
         };

@@ -64,7 +64,7 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum RegionCommand {
-    /// Makes a key for a region, and writes <out>/<region>.seed and <out>/<region>.toml: with --public-url and what goes with it
+    /// Makes a key for a region, and writes <out>/<region>.seed, <out>/phone.key and <out>/<region>.toml: with --public-url and what goes with it
     /// a configuration that is ready to run, else the lines to add to one.
     Add {
         /// 2 to 16 characters of a-z and 0-9, a letter first.

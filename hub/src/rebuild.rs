@@ -10,7 +10,7 @@ use tomato_shared::event;
 use crate::fold::{Facts, Fold};
 use crate::projections::analytics::Deltas;
 use crate::store::archive::{self, Kept};
-use crate::store::{self, StoreFault, regions, rollups, state};
+use crate::store::{self, StoreFault, misstated, regions, rollups, state};
 
 /// Events that are read, decoded and folded before the next are read.
 const PAGE: usize = 5_120;
@@ -55,6 +55,7 @@ pub(crate) fn bring_up(conn: &mut Connection) -> Result<(), StoreFault> {
 /// Drops the projections and folds all stored events again. Wants a transaction around it.
 pub(crate) fn replay(conn: &Connection) -> Result<u64, StoreFault> {
     state::clear(conn)?;
+    misstated::begin(conn)?;
     let mut events = 0;
     for region in regions::list(conn)? {
         let mut last = 0;

@@ -1,5 +1,5 @@
 //! `tomato-hub verify`: does the hub hold what the regions hold? Each region's node hashes its own rows, the hub its own, and
-//! what differs is looked at row by row. Works beside a running hub, on regions that are at work.
+//! what differs is looked at row by row. The ledger's chain of hashes is followed as well. Works beside a running hub, on regions that are at work.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use tomato_shared::sync::{first_seq, incarnation_of};
 use tomato_shared::verify::{ORDER_PARTS, ORDERS_MAX, OrderFacts, Sum, Sums, VerifyReply, VerifyRequest, put_entry};
 
 use crate::config::HubConfig;
-use crate::store::{self, StoreFault, archive, ledger, regions};
+use crate::store::{self, StoreFault, archive, chain, ledger, regions};
 
 /// Sequences of one sum, and of one request.
 const STEP: u64 = 512;
@@ -114,7 +114,10 @@ struct Pair<'a> {
 
 impl Pair<'_> {
     async fn verify(&self) -> Result<Verified, VerifyFault> {
-        let mut differences = Vec::new();
+        let mut differences: Vec<String> = chain::broken(self.conn, self.region)?
+            .map(|fault| format!("the ledger: {fault}"))
+            .into_iter()
+            .collect();
         let reach = self.ask(&VerifyRequest::Reach {}).await?;
         if !self.reaches(reach.head_seq).await? {
             let upto = self.applied()?;

@@ -50,6 +50,8 @@ pub struct Config {
     pub payments: PaymentsConfig,
     /// How people and partners are told of what happens.
     pub push: PushConfig,
+    /// What of people may leave the region.
+    pub privacy: PrivacyConfig,
     /// The one writer of the region's file.
     pub writer: WriterConfig,
     /// How fast the region's time runs.
@@ -149,6 +151,7 @@ mod borders;
 mod check;
 mod http;
 mod payments;
+mod privacy;
 mod profile;
 mod push;
 mod rules;
@@ -156,6 +159,7 @@ mod rules;
 pub use borders::BordersConfig;
 pub use http::{CorsConfig, HttpConfig, Network, NetworkError, RateConfig};
 pub use payments::{PaymentsConfig, ProviderKind, RazorpayConfig, Secret, SecretError, StripeConfig};
+pub use privacy::PrivacyConfig;
 pub use profile::{DEVELOPMENT_ISSUER, Profile};
 pub use push::{ApnsConfig, FcmConfig, PushConfig, TopicsConfig, WebhooksConfig};
 pub use rules::{

@@ -89,7 +89,11 @@ fn open(config: &Config) -> Result<(Core, Inlets), StartError> {
     let meta = meta::load_or_create(&file.connection, &region, &fresh_key()?)?;
     let loaded = load::load(&file.connection, UnixMs(0))?;
     let clock = Clock::start(config.clock.epoch, config.clock.rate, loaded.head_at);
-    let policy = Arc::new(config.policy(meta.quote_key).ok_or(StartError::Config)?);
+    let policy = Arc::new(
+        config
+            .policy(meta.quote_key, config.privacy.phone_key()?)
+            .ok_or(StartError::Config)?,
+    );
     let fleet = Arc::new(Fleet::new(DurationMs(config.dispatch.position_age_max_ms)));
     let feed = Arc::new(Feed::new(loaded.head_seq, loaded.totals.clone()));
     let pending = loaded.tasks.clone();

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::cell::Cell;
 use crate::id::{DeliveryId, DriverId, ItemId, OfferId, PaymentId, RefundId, RestaurantId, UserId};
 use crate::money::Currency;
+use crate::phone::PhoneHash;
 use crate::time::UnixMs;
 pub use bodies::{Declined, Disputed, Rated, Retried, Short};
 use books::{Cause, Entry};
@@ -50,6 +51,9 @@ pub enum Event {
         /// Version of the map by which the region took it.
         #[serde(default, skip_serializing_if = "parts::is_zero")]
         map_version: u64,
+        /// Of the number under which the customer is reached; absent where none was given, or the region has no key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        phone_hash: Option<PhoneHash>,
     },
     /// A paid order waits until it is time to cook.
     #[serde(rename = "order.scheduled")]

@@ -9,6 +9,7 @@
 //! | [`money`] | integer minor units, ISO 4217 currencies, rates in basis points |
 //! | [`time`] | milliseconds since 1970: RFC 3339 outside, an integer inside |
 //! | [`order`] | the states of an order and of its delivery, and the only table of legal transitions |
+//! | [`phone`] | telephone numbers, and the hashes that leave a region in their place |
 //! | [`event`] | everything that a region tells the world, versioned, in one envelope |
 //! | [`rejection`] | every way in which the domain says no: stable codes, and whether a retry can help |
 //! | [`subject`] | every NATS subject, stream, bucket and consumer name; built and parsed nowhere else |
@@ -30,6 +31,7 @@ pub mod event;
 pub mod id;
 pub mod money;
 pub mod order;
+pub mod phone;
 pub mod promotion;
 pub mod rejection;
 pub mod runtime;

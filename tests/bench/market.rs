@@ -159,6 +159,7 @@ fn order(rng: &mut StdRng, centre: LatLng) -> NewOrder {
                 rng.random_range(1..40)
             ),
             note: String::new(),
+            phone: None,
         },
         payment: Payment::card("card_ok"),
         deliver_at: None,

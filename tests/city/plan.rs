@@ -113,14 +113,16 @@ fn plan(rng: &mut StdRng, world: &World, habits: &Habits, (number, opens_after):
     let ahead_min = habits.ahead_min;
     let payment = payment(rng, habits);
     let fate = fate(rng, habits, &payment);
+    let browse = super::chance::seconds(rng, habits.browse_s);
+    let customer: UserId = pick(rng, &world.customers);
     OrderPlan {
         number,
         opens_after,
-        browse: super::chance::seconds(rng, habits.browse_s),
-        customer: pick(rng, &world.customers),
+        browse,
+        customer,
         restaurant: (!any).then_some(restaurant.id),
         items,
-        deliver_to: address(rng, world, restaurant.put.place),
+        deliver_to: address(rng, world, (customer, restaurant.put.place)),
         payment,
         tip_minor: happens(rng, 0.4).then(|| 1_000 * rng.random_range(1..=5)),
         ahead: happens(rng, habits.scheduled)
@@ -153,7 +155,7 @@ fn item(rng: &mut StdRng, dish: &PutMenuItem) -> Item {
     }
 }
 
-fn address(rng: &mut StdRng, world: &World, near: LatLng) -> Address {
+fn address(rng: &mut StdRng, world: &World, (customer, near): (UserId, LatLng)) -> Address {
     Address {
         place: place_near(rng, &world.ground, near, CUSTOMERS_WITHIN_M),
         line: format!("{} {}", rng.random_range(1..200), pick(rng, STREETS)),
@@ -162,7 +164,17 @@ fn address(rng: &mut StdRng, world: &World, near: LatLng) -> Address {
         } else {
             String::new()
         },
+        phone: Some(phone(customer)),
     }
+}
+
+/// The telephone number of a customer.
+pub fn phone(customer: UserId) -> String {
+    let last = customer
+        .bytes()
+        .last_chunk()
+        .map_or(0, |bytes| u32::from_be_bytes(*bytes));
+    format!("+9199{:08}", last % 100_000_000)
 }
 
 fn payment(rng: &mut StdRng, habits: &Habits) -> Payment {

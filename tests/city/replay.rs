@@ -171,6 +171,7 @@ impl Replay {
                 place: self.projection.place(wish.at),
                 line: wish.name.clone(),
                 note: String::new(),
+                phone: None,
             },
             payment: Payment::cash(),
             deliver_at: None,

@@ -4,6 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use http::Method;
+use tomato_tests::city::plan::phone;
+use tomato_tests::client::Request;
 use tomato_tests::stack::{Stack, StackPlan};
 
 use super::Town;
@@ -57,10 +60,17 @@ async fn every_page_of_the_hub_shows_what_the_api_says() {
         bom.serve(20, nothing()),
         del.serve(10, nothing())
     );
-    let hub = stack.hub().server.base().to_owned();
-    let token = stack.issuer.operator();
+    let newest = Request::new(Method::GET, "/v1/orders?limit=1");
+    let newest = stack.hub().api.send(&newest).await.unwrap().json()["orders"][0].clone();
+    let customer = newest["customer_id"].as_str().unwrap().to_owned();
+    let hub = Asked {
+        base: stack.hub().server.base().to_owned(),
+        token: stack.issuer.operator(),
+        phone: phone(customer.parse().unwrap()),
+        customer,
+    };
     let drive = async {
-        let driven = tokio::task::spawn_blocking(move || drive(&program, &hub, &token));
+        let driven = tokio::task::spawn_blocking(move || drive(&program, &hub));
         driven.await.unwrap();
     };
     // People come as long as the browser looks, however slow the machine is.
@@ -72,13 +82,24 @@ async fn every_page_of_the_hub_shows_what_the_api_says() {
     stack.stop().await.unwrap();
 }
 
-fn drive(program: &Path, hub: &str, token: &str) {
+/// What the browser is told.
+struct Asked {
+    base: String,
+    token: String,
+    /// Of somebody who has ordered.
+    phone: String,
+    customer: String,
+}
+
+fn drive(program: &Path, hub: &Asked) {
     let screens = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screens");
     let status = Command::new("node")
         .arg("pages.mjs")
         .current_dir(browser_folder())
-        .env("HUB_URL", hub)
-        .env("HUB_TOKEN", token)
+        .env("HUB_URL", &hub.base)
+        .env("HUB_TOKEN", &hub.token)
+        .env("CALLER_PHONE", &hub.phone)
+        .env("CALLER_ID", &hub.customer)
         .env("SCREENS", screens)
         .env("CHROMIUM", program)
         .stdin(Stdio::null())

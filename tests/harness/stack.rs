@@ -182,17 +182,17 @@ impl Stack {
         let mut nodes = Vec::new();
         for (number, file) in plan.regions.iter().enumerate() {
             let file = file.clone().for_rate(clock.rate);
-            let leaf = hub
+            let link = hub
                 .as_ref()
                 .map(|_| files::enrol(&folder, &file.region()))
                 .transpose()?;
             let ports = files::node_ports(plan.port_base, number)?;
-            let (leaf, proxy) = match leaf {
-                Some(leaf) if plan.proxied => files::proxied(leaf).map(|(leaf, proxy)| (Some(leaf), Some(proxy)))?,
-                leaf => (leaf, None),
+            let (link, proxy) = match link {
+                Some(link) if plan.proxied => files::proxied(link).map(|(link, proxy)| (Some(link), Some(proxy)))?,
+                link => (link, None),
             };
             let machine = network.as_ref().map(|network| network.region(number)).transpose()?;
-            let node = files::node(&folder, file, (ports, leaf, machine), shared, &http)?;
+            let node = files::node(&folder, file, (ports, link, machine), shared, &http)?;
             nodes.push(TestNode { proxy, ..node });
         }
         Ok(Self {

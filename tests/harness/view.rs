@@ -113,6 +113,8 @@ pub struct Address {
     pub line: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
 }
 
 /// A restaurant with its menu.

@@ -2,13 +2,13 @@
 
 use rusqlite::Connection;
 use tomato_shared::cell::RegionId;
-use tomato_shared::time::{DurationMs, UnixMs};
+use tomato_shared::time::UnixMs;
 
 use super::rules::Seen;
 use crate::live::{Live, Now};
 use crate::projections::analytics::{DAY_MS, Level, MINUTE_MS};
 use crate::registry::Active;
-use crate::store::reconcile::{self, Unmatched};
+use crate::store::reconcile;
 use crate::store::rollups::{self, Wanted};
 use crate::store::{StoreFault, map, state};
 
@@ -44,12 +44,7 @@ fn heard(region: RegionId, found: &Now, now: UnixMs) -> Seen {
 }
 
 /// Adds what the database knows.
-pub(crate) fn read(
-    conn: &mut Connection,
-    mut seen: Vec<Seen>,
-    unmatched: &[Unmatched],
-    now: UnixMs,
-) -> Result<Vec<Seen>, StoreFault> {
+pub(crate) fn read(conn: &mut Connection, mut seen: Vec<Seen>, now: UnixMs) -> Result<Vec<Seen>, StoreFault> {
     let tx = conn.transaction()?;
     // An order of days ago is stuck, which other means have to find.
     let asked = map::oldest_unanswered(&tx, now.0 - DAY_MS)?;
@@ -73,7 +68,7 @@ pub(crate) fn read(
         one.waiting = waiting.get(&region).copied().unwrap_or(0);
         one.drivers_online = map::drivers_online(&tx, &region)?;
     }
-    for found in unmatched {
+    for found in reconcile::unmatched(&tx, now, MOST)? {
         if let Some(one) = seen.iter_mut().find(|one| one.region.as_ref() == Some(&found.region)) {
             let age = (UnixMs(now.0 + one.skew_ms) - found.at).0;
             one.unmatched += 1;
@@ -81,10 +76,4 @@ pub(crate) fn read(
         }
     }
     Ok(seen)
-}
-
-/// What does not match; statements make this the one question that may take long, so it is asked less often.
-pub(crate) fn unmatched(conn: &Connection, now: UnixMs) -> Result<Vec<Unmatched>, StoreFault> {
-    let since = now + DurationMs(-35 * DAY_MS);
-    reconcile::unmatched(conn, (since, now), MOST)
 }

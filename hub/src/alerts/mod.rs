@@ -14,20 +14,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tomato_shared::runtime::shutdown::StopSignal;
+use tomato_shared::time::DurationMs;
 
 use crate::changes::{Change, Changes};
 use crate::clock;
 use crate::config::AlertConfig;
 use crate::live::Live;
+use crate::projections::analytics::DAY_MS;
 use crate::registry::Active;
 use crate::store::alerts::{self, Alert};
-use crate::store::reconcile::Unmatched;
 use crate::store::{Pool, StoreFault};
 
 /// How often the rules are looked at. An odd number, so as not to fall in with other tasks.
 const LOOK: Duration = Duration::from_millis(2_003);
-/// Money is looked at every so many rounds.
-const MONEY: u64 = 10;
 /// Alerts that are told in one go.
 const AT_ONCE: u32 = 20;
 /// How long the webhook may take to answer.
@@ -54,8 +53,6 @@ impl Watch {
                 None
             }
         };
-        let mut unmatched = Arc::default();
-        let mut round = 0_u64;
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -63,9 +60,7 @@ impl Watch {
                 () = stop.stopped() => return Ok(()),
                 _ = look.tick() => {}
             }
-            let done = self.round(round, &mut unmatched, client.as_ref()).await;
-            round += 1;
-            match done {
+            match self.round(client.as_ref()).await {
                 Err(fault) if fault.is_fatal() => return Err(fault),
                 Err(fault) => tracing::warn!(%fault, "alerts not looked at"),
                 Ok(()) => {}
@@ -73,24 +68,15 @@ impl Watch {
         }
     }
 
-    async fn round(
-        &self,
-        round: u64,
-        unmatched: &mut Arc<Vec<Unmatched>>,
-        client: Option<&reqwest::Client>,
-    ) -> Result<(), StoreFault> {
-        if self.config.ledger_mismatch_s > 0 && round.is_multiple_of(MONEY) {
-            let now = clock::now();
-            *unmatched = Arc::new(self.readers.run(move |conn| look::unmatched(conn, now)).await?);
-        }
-        self.look(Arc::clone(unmatched)).await?;
+    async fn round(&self, client: Option<&reqwest::Client>) -> Result<(), StoreFault> {
+        self.look().await?;
         self.tell(client).await
     }
 
-    async fn look(&self, unmatched: Arc<Vec<Unmatched>>) -> Result<(), StoreFault> {
+    async fn look(&self) -> Result<(), StoreFault> {
         let now = clock::now();
         let regions = look::regions(&self.live, &self.registry.borrow(), now);
-        let read = move |conn: &mut rusqlite::Connection| look::read(conn, regions, &unmatched, now);
+        let read = move |conn: &mut rusqlite::Connection| look::read(conn, regions, now);
         let seen = self.readers.run(read).await?;
         let firing = rules::firing(&self.config, &seen);
         let changed = self.writer.run(move |conn| alerts::keep(conn, &firing, now)).await?;
@@ -108,7 +94,11 @@ impl Watch {
         let (Some(url), Some(client)) = (&self.config.webhook_url, client) else {
             return Ok(());
         };
-        let untold = self.readers.run(|conn| alerts::untold(conn, AT_ONCE)).await?;
+        let since = clock::now() + DurationMs(-DAY_MS);
+        let untold = self
+            .readers
+            .run(move |conn| alerts::untold(conn, since, AT_ONCE))
+            .await?;
         for alert in untold {
             let id = alert.id;
             if let Err(fault) = post(client, url, &alert).await {
@@ -132,3 +122,6 @@ async fn post(client: &reqwest::Client, url: &str, alert: &Alert) -> reqwest::Re
     request.body(body).send().await?.error_for_status()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

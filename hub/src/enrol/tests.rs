@@ -47,7 +47,7 @@ fn region_is_added_once_and_its_key_replaced_only_on_demand() {
         Added::Enrolled(_)
     ));
     let files = std::fs::read_dir(&out).unwrap().count();
-    assert_eq!(files, 2, "seed and snippet, nothing left over");
+    assert_eq!(files, 3, "seed, key and snippet, nothing left over");
 }
 
 #[test]

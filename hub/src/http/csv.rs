@@ -13,7 +13,7 @@ use serde_json::Value;
 pub(super) enum Format {
     Json,
     Csv,
-    #[cfg(feature = "parquet")]
+    #[cfg(any(test, feature = "parquet"))]
     Parquet,
 }
 
@@ -39,7 +39,7 @@ pub(super) fn answer<T: Serialize, R: Serialize>(format: Format, whole: &T, rows
     match format {
         Format::Json => Json(whole).into_response(),
         Format::Csv => file(table(&rows()), "text/csv; charset=utf-8", &format!("{name}.csv")),
-        #[cfg(feature = "parquet")]
+        #[cfg(any(test, feature = "parquet"))]
         Format::Parquet => match super::parquet::file(&rows()) {
             Ok(bytes) => file(bytes, "application/vnd.apache.parquet", &format!("{name}.parquet")),
             Err(fault) => {

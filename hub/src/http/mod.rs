@@ -3,7 +3,8 @@
 //! | path | answers |
 //! |---|---|
 //! | `GET /v1/overview` | counts, money and delivery times, per region and in sum |
-//! | `GET /v1/orders?region=&status=&customer=&restaurant=&driver=&from=&to=&cursor=&limit=` | orders, newest first |
+//! | `GET /v1/orders?region=&status=&customer=&phone_hash=&restaurant=&driver=&from=&to=&cursor=&limit=` | orders, newest first |
+//! | `POST /v1/phone-hashes` | what stands for a telephone number in orders |
 //! | `GET /v1/orders/{id}` | one order with its timeline |
 //! | `GET /v1/analytics?from=&to=&step=&by=` | what happened where and when, as JSON or CSV |
 //! | `GET /v1/map/cells` `/values` | cells as GeoJSON, what happens in them |
@@ -40,8 +41,9 @@ mod openapi;
 mod orders;
 mod overview;
 mod page;
-#[cfg(feature = "parquet")]
+#[cfg(any(test, feature = "parquet"))]
 mod parquet;
+mod phones;
 mod regions;
 #[cfg(test)]
 mod tests;
@@ -51,11 +53,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::Uri;
 use serde::Deserialize;
 use tokio::sync::{Notify, watch};
 use tomato_shared::directory::Directory;
+use tomato_shared::phone::PhoneKey;
 use tomato_shared::runtime::jwt::Verifier;
 use tomato_shared::runtime::problem::Problem;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -79,6 +82,7 @@ pub(crate) struct App {
     pub(crate) registry: watch::Receiver<Active>,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) page: Arc<PageConfig>,
+    pub(crate) phone_key: Arc<PhoneKey>,
     pub(crate) changes: Changes,
     pub(crate) directory: watch::Receiver<Arc<Directory>>,
     /// Rung when there is a new version of what a region is told.
@@ -94,6 +98,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/overview", get(overview::read))
         .route("/v1/orders", get(orders::list))
         .route("/v1/orders/{id}", get(orders::read))
+        .route("/v1/phone-hashes", post(phones::hash))
         .route("/v1/regions", get(regions::list))
         .route("/v1/regions/{region}/control", get(control::read).put(control::write))
         .route("/v1/locate", get(locate::read))
@@ -111,7 +116,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/money/settlements/{run_id}", get(money::run))
         .route("/v1/money/payouts/{payout_id}", get(money::payout))
         .route("/v1/alerts", get(alerts::list))
-        .route("/v1/alerts/{id}/ack", axum::routing::post(alerts::acknowledge))
+        .route("/v1/alerts/{id}/ack", post(alerts::acknowledge))
         .route("/v1/live", get(live::live))
         .route("/v1/openapi.json", get(openapi::read))
         .route("/", get(page::home))

@@ -18,15 +18,12 @@ use super::csv::{self, Format};
 use super::{App, NoQuery, bad_path, bad_query, failed, wrong};
 use crate::clock;
 use crate::config::Access;
-use crate::projections::analytics::DAY_MS;
 use crate::statement::{self, Provider};
 use crate::store::ledger::{self, Balance, Line, Stretch};
 use crate::store::reconcile::{self, Unmatched};
 use crate::store::settle::{self, Imported, Payout, Run, Statement};
 use crate::store::state;
 
-/// How far back statements are compared.
-const STATEMENTS: DurationMs = DurationMs(-35 * DAY_MS);
 /// Rows per list.
 const MOST: u32 = 500;
 
@@ -74,7 +71,7 @@ pub(super) async fn read(
                 sum_minor: own.map(|balance| balance.balance_minor).sum(),
             });
         }
-        let unmatched = reconcile::unmatched(&tx, (now + STATEMENTS, now), MOST)?;
+        let unmatched = reconcile::unmatched(&tx, now, MOST)?;
         let unmatched = unmatched.iter().filter(|one| regions.contains(&one.region)).count();
         Ok(Money {
             at: now,
@@ -119,7 +116,7 @@ pub(super) async fn unmatched(
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|rejection| bad_query(&rejection))?;
     let at = clock::now();
-    let work = move |conn: &mut Connection| reconcile::unmatched(conn, (at + STATEMENTS, at), MOST);
+    let work = move |conn: &mut Connection| reconcile::unmatched(conn, at, MOST);
     let found = app.readers.run(work).await.map_err(failed)?;
     let views = found.into_iter().filter(|one| operator.sees(&one.region));
     let unmatched = views.map(|unmatched| UnmatchedView {

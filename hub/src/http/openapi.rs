@@ -8,7 +8,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 use tomato_shared::runtime::problem::Problem;
 
-use super::{NoQuery, alerts, analytics, bad_query, control, locate, map, me, money, orders, overview, regions};
+use super::{NoQuery, alerts, analytics, bad_query, control, locate, map, me, money, orders, overview, phones, regions};
 use crate::config::Access;
 use crate::store::alerts::Alert;
 
@@ -56,6 +56,7 @@ const ORDERS: &[(&str, &str)] = &[
     ("region", "name of a region"),
     ("status", "state of the order, as PREPARING"),
     ("customer", "usr_..."),
+    ("phone_hash", "as POST /v1/phone-hashes says"),
     ("restaurant", "rst_..."),
     ("driver", "drv_..."),
     ("from", "placed from here on, RFC 3339"),
@@ -126,6 +127,8 @@ fn control_operations() -> Vec<Operation> {
 
 fn reads() -> Vec<Operation> {
     let alert = "An operator has seen an alert.";
+    let phone = json!({"type": "object", "required": ["phone"], "additionalProperties": false, "properties": {
+        "phone": {"type": "string", "description": "with + and country code"}}});
     vec![
         Operation::get("/v1/me", "Who asks.", SchemaGenerator::subschema_for::<me::Me>),
         Operation::get(
@@ -144,6 +147,15 @@ fn reads() -> Vec<Operation> {
                 "/v1/orders",
                 "Orders, newest first.",
                 SchemaGenerator::subschema_for::<orders::Page>,
+            )
+        },
+        Operation {
+            access: Access::Operator,
+            body: Some(phone),
+            ..Operation::post(
+                "/v1/phone-hashes",
+                "What stands for a telephone number in orders.",
+                SchemaGenerator::subschema_for::<phones::Hashed>,
             )
         },
         Operation::get(

@@ -13,6 +13,7 @@ use tomato_shared::event::{self, Actor, CancelReason, Decoded, PaymentMethod};
 use tomato_shared::id::{DriverId, Id, IdError, Kind, OrderId, PaymentId, RestaurantId, UserId};
 use tomato_shared::money::Currency;
 use tomato_shared::order::OrderState;
+use tomato_shared::phone::{PhoneHash, PhoneHashError};
 use tomato_shared::runtime::problem::Problem;
 use tomato_shared::time::UnixMs;
 
@@ -34,6 +35,7 @@ pub(super) struct ListQuery {
     region: Option<String>,
     status: Option<String>,
     customer: Option<String>,
+    phone_hash: Option<String>,
     restaurant: Option<String>,
     driver: Option<String>,
     from: Option<UnixMs>,
@@ -60,6 +62,8 @@ struct View {
     version: u32,
     #[schemars(with = "String")]
     customer_id: UserId,
+    /// Of the telephone number that the customer gave; `null` where there was none. See `/v1/phone-hashes`.
+    phone_hash: Option<PhoneHash>,
     #[schemars(with = "String")]
     restaurant_id: RestaurantId,
     #[schemars(with = "Option<String>")]
@@ -90,6 +94,7 @@ impl From<OrderRow> for View {
             status: row.state,
             version: row.version,
             customer_id: row.customer_id,
+            phone_hash: row.phone_hash,
             restaurant_id: row.restaurant_id,
             driver_id: row.driver_id,
             payment_method: row.method,
@@ -268,6 +273,12 @@ fn filter(operator: &Operator, query: &ListQuery) -> Result<Filter, Problem> {
         }
     }
     filter.customer = id("customer", query.customer.as_deref())?;
+    if let Some(text) = &query.phone_hash {
+        let hash = text
+            .parse()
+            .map_err(|fault: PhoneHashError| wrong("phone_hash", &fault.to_string()))?;
+        filter.phone_hash = Some(hash);
+    }
     filter.restaurant = id("restaurant", query.restaurant.as_deref())?;
     filter.driver = id("driver", query.driver.as_deref())?;
     (filter.from, filter.to) = (query.from, query.to);

@@ -71,11 +71,8 @@ fn field(name: &str, kind: Kind) -> Result<TypePtr, ParquetError> {
     let (stored, meant) = match kind {
         Kind::Whole => (Stored::INT64, None),
         Kind::Time => {
-            let meant = LogicalType::Timestamp {
-                is_adjusted_to_u_t_c: true,
-                unit: TimeUnit::MILLIS,
-            };
-            (Stored::INT64, Some(meant))
+            // In UTC.
+            (Stored::INT64, Some(LogicalType::timestamp(true, TimeUnit::MILLIS)))
         }
         Kind::Text => (Stored::BYTE_ARRAY, Some(LogicalType::String)),
     };

@@ -22,6 +22,7 @@ use crate::config::Access;
 use crate::ingest::apply::{Arrival, Batch, apply};
 use crate::life::{START, TOTAL_MINOR, Talker};
 use crate::live::{Gap, Heard};
+use crate::measure::story::PHONE_KEY;
 use crate::store::regions;
 
 /// A hub's API with twelve orders of blr and one of ams, and without a broker.
@@ -96,6 +97,7 @@ impl Api {
             registry: watch::channel(active).1,
             verifier: Arc::new(Verifier::new("tomato", vec![issuer], 10)),
             page: Arc::default(),
+            phone_key: Arc::new(PHONE_KEY),
             changes: Changes::default(),
             directory: watch::channel(Arc::new(Directory::new(map()))).1,
             editions: Arc::default(),
@@ -314,6 +316,8 @@ async fn wrong_requests_get_the_right_problem() {
         (&get, "/v1/orders?cursor=abc", 400),
         (&get, "/v1/orders?cursor=", 400),
         (&get, "/v1/orders?driver=usr_1", 400),
+        (&get, "/v1/orders?phone_hash=%2B919845012345", 400),
+        (&get, "/v1/phone-hashes", 405),
         (&get, "/v1/orders?from=yesterday", 400),
         (
             &get,

@@ -1,7 +1,8 @@
 //! Histories by the million, for tests and for `./scripts/bench hub`, and what is measured with them.
 
 pub(crate) mod history;
-mod story;
+pub(crate) mod statement;
+pub(crate) mod story;
 
 mod run;
 pub use run::{Plan, Report, Timed, run};

@@ -10,11 +10,13 @@ use tomato_shared::subject::Origin;
 use tomato_shared::time::UnixMs;
 
 use super::history::{History, Plant};
+use super::statement::honest_statement;
 use crate::ingest::apply::{Arrival, Batch, apply};
 use crate::projections::analytics::{DAY_MS, Level};
 use crate::rebuild::bring_up;
 use crate::store::orders::Filter;
 use crate::store::rollups::{By, Wanted};
+use crate::store::settle::{self, Signed, StatementLine};
 use crate::store::{self, StoreFault, archive, ledger, map, orders, reconcile, regions, rollups};
 
 /// Events per transaction, as when the hub catches up.
@@ -67,6 +69,8 @@ pub struct Report {
     pub ingest: Duration,
     /// Ingest over size.
     pub tenths: Vec<Tenth>,
+    /// Lines of the providers' statements of the last five weeks, and how long their import took.
+    pub statements: (u64, Duration),
     /// Size of the database.
     pub bytes: u64,
     /// Questions.
@@ -117,6 +121,7 @@ pub fn run(directory: &Path, plan: Plan) -> Result<Report, StoreFault> {
             since = (events, ingest);
         }
     }
+    let statements = import(&mut conn, &names)?;
     conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
     let count = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
     let (orders, bytes) = (
@@ -131,9 +136,35 @@ pub fn run(directory: &Path, plan: Plan) -> Result<Report, StoreFault> {
         orders: u64::try_from(orders).unwrap_or(0),
         ingest,
         tenths,
+        statements,
         bytes: u64::try_from(bytes).unwrap_or(0),
         asked,
     })
+}
+
+/// Imports what the provider says of the last five weeks, region by region; in the first one it has charged once too often.
+fn import(conn: &mut Connection, names: &[RegionId]) -> Result<(u64, Duration), StoreFault> {
+    let now = crate::clock::now();
+    let signed = Signed {
+        by: "usr_bench".into(),
+        at: now,
+    };
+    let (mut lines, mut took) = (0, Duration::ZERO);
+    for (nth, region) in names.iter().enumerate() {
+        let mut statement = honest_statement(conn, region, (UnixMs(now.0 - 35 * DAY_MS), now))?;
+        if nth == 0
+            && let Some(first) = statement.lines.first().cloned()
+        {
+            statement.lines.push(StatementLine {
+                id: "once more".into(),
+                ..first
+            });
+        }
+        let began = Instant::now();
+        lines += settle::import(conn, &statement, &signed)?;
+        took += began.elapsed();
+    }
+    Ok((lines, took))
 }
 
 fn arrival(region: &RegionId, (seq, payload): (u64, Vec<u8>)) -> Arrival {
@@ -240,12 +271,12 @@ fn ask_rollups(conn: &Connection, names: &[RegionId]) -> Result<Vec<Timed>, Stor
 /// What the money page and the map are asked.
 fn ask_now(conn: &Connection) -> Result<Vec<Timed>, StoreFault> {
     let now = crate::clock::now();
-    let since = UnixMs(now.0 - 35 * DAY_MS);
     Ok(vec![
         timed("balances of every region", || Ok(ledger::balances(conn)?.len()))?,
-        timed("what does not match", || {
-            Ok(reconcile::unmatched(conn, (since, now), 500)?.len())
-        })?,
+        timed(
+            "what does not match",
+            || Ok(reconcile::unmatched(conn, now, 500)?.len()),
+        )?,
         timed("orders under way by cell", || Ok(map::open_by_cell(conn)?.len()))?,
     ])
 }
@@ -262,6 +293,10 @@ fn ask_orders(conn: &Connection, names: &[RegionId], started: UnixMs) -> Result<
     };
     let customer = Filter {
         customer: newest.map(|order| order.customer_id),
+        ..Filter::default()
+    };
+    let phone = Filter {
+        phone_hash: newest.and_then(|order| order.phone_hash),
         ..Filter::default()
     };
     let driver = Filter {
@@ -286,6 +321,7 @@ fn ask_orders(conn: &Connection, names: &[RegionId], started: UnixMs) -> Result<
         timed("newest orders", page(Filter::default()))?,
         timed("orders of a restaurant", page(restaurant))?,
         timed("orders of a customer", page(customer))?,
+        timed("orders of a telephone number", page(phone))?,
         timed("orders of a driver, before yesterday", page(driver))?,
         timed("delivered orders of a region, of long ago", page(middle))?,
         timed("one order of long ago, with its timeline and entries", || {
@@ -318,6 +354,6 @@ mod tests {
         }
         let planted = report.asked.iter().find(|asked| asked.what == "what does not match");
         // Refunds may be under way besides.
-        assert!(planted.is_some_and(|asked| asked.rows >= PLANTS.len()), "{planted:?}");
+        assert!(planted.is_some_and(|asked| asked.rows > PLANTS.len()), "{planted:?}");
     }
 }

@@ -4,9 +4,13 @@ use tomato_shared::cell::{Cell, RegionId};
 use tomato_shared::event::books::{Account, Cause, Entry};
 use tomato_shared::event::{Bearer, CancelReason, Event, PaymentMethod, Price, RefundReason};
 use tomato_shared::id::{DriverId, Id, PaymentId, RestaurantId};
+use tomato_shared::phone::{Phone, PhoneKey};
 use tomato_shared::time::UnixMs;
 
 use super::history::{Chance, DRIVERS, Plant};
+
+/// Of the fleet that is made up.
+pub(crate) const PHONE_KEY: PhoneKey = PhoneKey::from_bytes([7; 32]);
 
 /// The restaurant of a number; every region has its own rows of them.
 pub(super) fn restaurant(number: u64) -> RestaurantId {
@@ -37,7 +41,9 @@ impl Story {
     /// Makes the events up: each with the milliseconds since the one before.
     pub(super) fn tell(&mut self, chance: &mut Chance, region: &RegionId, cell: Cell) {
         let mut customer = [2; 16];
-        customer[8..].copy_from_slice(&chance.below(5_000).to_be_bytes());
+        let number = chance.below(5_000);
+        customer[8..].copy_from_slice(&number.to_be_bytes());
+        let phone: Option<Phone> = format!("+9198{number:08}").parse().ok();
         self.then(
             0,
             Event::OrderCreated {
@@ -50,6 +56,7 @@ impl Story {
                 deliver_at: None,
                 promo_code: None,
                 map_version: 0,
+                phone_hash: phone.map(|phone| PHONE_KEY.hash(&phone)),
             },
         );
         if self.method == PaymentMethod::Card && self.plant.is_none() && chance.one_in(40) {

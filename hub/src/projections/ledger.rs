@@ -80,17 +80,48 @@ pub(crate) fn imbalance(entries: &[Entry]) -> Option<String> {
     }
 }
 
-/// The hash of a posting: SHA-256 over the hash before it and everything the posting says, each part on a line.
+/// The hash of a posting that follows another.
 pub(crate) fn chain(before: &[u8], posting: &Posting) -> [u8; 32] {
+    let head = Head {
+        region: &posting.region,
+        seq: posting.seq,
+        at: posting.at,
+        order: posting.order,
+        cause: posting.cause.name(),
+        currency: posting.currency.code(),
+    };
+    let entries = posting.entries.iter();
+    link(
+        before,
+        head,
+        entries.map(|entry| (entry.account.name(), entry.account.party(), entry.amount_minor)),
+    )
+}
+
+/// What a posting says besides its entries.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head<'a> {
+    pub(crate) region: &'a str,
+    pub(crate) seq: u64,
+    pub(crate) at: UnixMs,
+    pub(crate) order: Option<OrderId>,
+    pub(crate) cause: &'a str,
+    pub(crate) currency: &'a str,
+}
+
+/// SHA-256 over the hash before it and everything that a posting says, each part on a line. `entries`: account, party, amount.
+pub(crate) fn link<'a>(
+    before: &[u8],
+    head: Head<'_>,
+    entries: impl IntoIterator<Item = (&'a str, String, i64)>,
+) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(before);
-    let order = posting.order.map(|id| id.to_string()).unwrap_or_default();
-    let (region, seq, at) = (&posting.region, posting.seq, posting.at.0);
-    let (cause, currency) = (posting.cause.name(), posting.currency);
+    let order = head.order.map(|id| id.to_string()).unwrap_or_default();
+    let (region, seq, at, cause, currency) = (head.region, head.seq, head.at.0, head.cause, head.currency);
     hash.update(format!("\n{region}\n{seq}\n{at}\n{order}\n{cause}\n{currency}\n"));
-    for entry in &posting.entries {
-        let (account, party) = (entry.account.name(), entry.account.party());
-        hash.update(format!("{account} {party} {}\n", entry.amount_minor));
+    for (account, party, amount_minor) in entries {
+        hash.update(format!("{account} {party} {amount_minor}\n"));
     }
     hash.finalize().into()
 }

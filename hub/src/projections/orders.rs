@@ -6,6 +6,7 @@ use tomato_shared::event::{CancelReason, Event, OrderRef, PaymentMethod};
 use tomato_shared::id::{DriverId, OrderId, RestaurantId, UserId};
 use tomato_shared::money::Currency;
 use tomato_shared::order::OrderState;
+use tomato_shared::phone::PhoneHash;
 use tomato_shared::time::UnixMs;
 
 use super::pack::{Pack, Unpack};
@@ -20,6 +21,8 @@ pub(crate) struct OrderRow {
     pub(crate) version: u32,
     pub(crate) state: OrderState,
     pub(crate) customer_id: UserId,
+    /// Of the number under which the customer is reached.
+    pub(crate) phone_hash: Option<PhoneHash>,
     /// The restaurant that was asked last.
     pub(crate) restaurant_id: RestaurantId,
     /// The driver who is bound to it, or who brought it.
@@ -227,6 +230,7 @@ fn create(event: &Event, incoming: &OrderEvent<'_>) -> Option<OrderRow> {
         method,
         cell,
         deliver_at,
+        phone_hash,
         ..
     } = event
     else {
@@ -238,6 +242,7 @@ fn create(event: &Event, incoming: &OrderEvent<'_>) -> Option<OrderRow> {
         version: incoming.order.version,
         state: OrderState::Pending,
         customer_id: *customer_id,
+        phone_hash: *phone_hash,
         restaurant_id: *restaurant_id,
         driver_id: None,
         method: *method,

@@ -8,9 +8,10 @@ use tomato_shared::time::UnixMs;
 use super::*;
 use crate::ingest::apply::{Arrival, Batch, apply};
 use crate::measure::history::{History, Plant};
+use crate::measure::statement::honest_statement;
 use crate::store::reconcile::{self, Unmatched};
-use crate::store::settle::{self, Signed, Statement, StatementLine};
-use crate::store::{ledger, rollups};
+use crate::store::settle::{self, Signed, StatementLine};
+use crate::store::{chain, ledger, rollups};
 
 const START: UnixMs = UnixMs(1_763_886_600_000);
 const END: UnixMs = UnixMs(START.0 + 90 * 86_400_000);
@@ -53,7 +54,7 @@ impl Hub {
     }
 
     fn unmatched(&self) -> Vec<Unmatched> {
-        reconcile::unmatched(&self.conn, (START, END), 100).unwrap()
+        reconcile::unmatched(&self.conn, END, 100).unwrap()
     }
 
     /// Accounts whose balance is not the sum of their entries.
@@ -154,6 +155,29 @@ fn books_of_every_legal_history_hold() {
 }
 
 #[test]
+fn whoever_changes_the_ledger_is_found_out() {
+    let blr: RegionId = "blr".parse().unwrap();
+    let changes = [
+        "UPDATE entries SET amount_minor = amount_minor + 1 WHERE n = 0 AND seq = (SELECT min(seq) FROM entries)",
+        "UPDATE postings SET cause = 'refunded' WHERE seq = (SELECT max(seq) FROM postings)",
+        "DELETE FROM postings WHERE seq = (SELECT max(seq) FROM postings)",
+        "DELETE FROM entries WHERE seq = (SELECT max(seq) FROM entries)",
+        "INSERT INTO entries VALUES ('blr', 1, 0, 6, NULL, 5)",
+        "UPDATE postings SET hash = zeroblob(32) WHERE seq = (SELECT min(seq) FROM postings)",
+    ];
+    for change in changes {
+        let mut hub = Hub::new();
+        hub.take("blr", &finished(&mut history("blr", 2), 400), 60);
+        assert_eq!(chain::broken(&hub.conn, &blr).unwrap(), None);
+        let free = "DROP TRIGGER postings_stay; DROP TRIGGER postings_are_kept;
+             DROP TRIGGER entries_stay; DROP TRIGGER entries_are_kept;";
+        hub.conn.execute_batch(free).unwrap();
+        assert_eq!(hub.conn.execute(change, []).unwrap().min(1), 1, "{change}");
+        assert!(chain::broken(&hub.conn, &blr).unwrap().is_some(), "{change}");
+    }
+}
+
+#[test]
 fn planted_faults_turn_up_with_their_reason() {
     for (plant, reason) in [
         (Plant::MissingRefund, "refund_missing"),
@@ -172,45 +196,6 @@ fn planted_faults_turn_up_with_their_reason() {
     }
 }
 
-/// What the provider would say of every captured payment and refund.
-fn honest_statement(hub: &Hub) -> Statement {
-    let mut read = hub
-        .conn
-        .prepare("SELECT transaction_id, captured_minor, refunded_minor, created_at_ms FROM payments WHERE transaction_id <> ''")
-        .unwrap();
-    let rows = read.query_map([], |row| {
-        Ok((
-            row.get::<_, String>(0)?,
-            row.get::<_, i64>(1)?,
-            row.get::<_, i64>(2)?,
-            row.get::<_, i64>(3)?,
-        ))
-    });
-    let mut lines = Vec::new();
-    for row in rows.unwrap() {
-        let (transaction_id, captured, refunded, at) = row.unwrap();
-        for (kind, amount_minor) in [("charge", captured), ("refund", refunded)] {
-            if amount_minor > 0 {
-                lines.push(StatementLine {
-                    id: format!("{kind}_{transaction_id}"),
-                    transaction_id: transaction_id.clone(),
-                    kind,
-                    amount_minor,
-                    currency: "INR".into(),
-                    at: UnixMs(at),
-                });
-            }
-        }
-    }
-    Statement {
-        provider: "simulated",
-        region: "blr".parse().unwrap(),
-        from: START,
-        to: END,
-        lines,
-    }
-}
-
 fn finance() -> Signed {
     Signed {
         by: "usr_finance".into(),
@@ -222,7 +207,8 @@ fn finance() -> Signed {
 fn statement_is_matched_three_ways() {
     let mut hub = Hub::new();
     hub.take("blr", &finished(&mut history("blr", 3), 900), 100);
-    let honest = honest_statement(&hub);
+    let blr: RegionId = "blr".parse().unwrap();
+    let honest = honest_statement(&hub.conn, &blr, (START, END)).unwrap();
     let lines = u64::try_from(honest.lines.len()).unwrap();
     assert_eq!(settle::import(&mut hub.conn, &honest, &finance()).unwrap(), lines);
     assert_eq!(
@@ -265,7 +251,19 @@ fn statement_is_matched_three_ways() {
             _ => [reason].into(),
         };
         assert_eq!(reasons, expected);
+        let live = digest(&hub.conn).unwrap();
+        let tx = hub.conn.transaction().unwrap();
+        replay(&tx).unwrap();
+        assert_eq!(digest(&tx).unwrap(), live, "{reason}: a rebuild finds the same");
     }
+
+    // The statement comes before the events.
+    let (mut hub, said) = (Hub::new(), finished(&mut history("blr", 3), 900));
+    hub.take("blr", &said[..500], 100);
+    settle::import(&mut hub.conn, &honest, &finance()).unwrap();
+    assert!(hub.unmatched().iter().any(|one| one.reason == "provider_unknown"));
+    hub.take("blr", &said[500..], 7);
+    assert_eq!(hub.unmatched(), []);
 }
 
 #[test]

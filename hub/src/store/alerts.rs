@@ -74,13 +74,14 @@ pub(crate) fn keep(conn: &mut Connection, firing: &[Firing], now: UnixMs) -> Res
 /// At most `limit` alerts: open ones first, then the newest.
 pub(crate) fn list(conn: &Connection, limit: u32) -> Result<Vec<Alert>, StoreFault> {
     let sql = "SELECT * FROM alerts ORDER BY closed_at_ms IS NOT NULL, id DESC LIMIT ?1";
-    read_all(conn, sql, limit)
+    read_all(conn, sql, params![limit])
 }
 
-/// The oldest open alerts that the webhook has not taken.
-pub(crate) fn untold(conn: &Connection, limit: u32) -> Result<Vec<Alert>, StoreFault> {
-    let sql = "SELECT * FROM alerts WHERE told_at_ms IS NULL AND closed_at_ms IS NULL ORDER BY id LIMIT ?1";
-    read_all(conn, sql, limit)
+/// The oldest alerts that the webhook has not taken, those included that were over before it could be reached; but nothing
+/// that began before `since`.
+pub(crate) fn untold(conn: &Connection, since: UnixMs, limit: u32) -> Result<Vec<Alert>, StoreFault> {
+    let sql = "SELECT * FROM alerts WHERE told_at_ms IS NULL AND opened_at_ms >= ?2 ORDER BY id LIMIT ?1";
+    read_all(conn, sql, params![limit, since.0])
 }
 
 /// The webhook took an alert.
@@ -105,9 +106,9 @@ pub(crate) fn find(conn: &Connection, id: i64) -> Result<Option<Alert>, StoreFau
     rows.next()?.map(read).transpose()
 }
 
-fn read_all(conn: &Connection, sql: &str, limit: u32) -> Result<Vec<Alert>, StoreFault> {
+fn read_all(conn: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<Alert>, StoreFault> {
     let mut statement = conn.prepare_cached(sql)?;
-    let mut rows = statement.query([limit])?;
+    let mut rows = statement.query(values)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(read(row)?);
@@ -151,9 +152,9 @@ mod tests {
         assert!(!keep(&mut conn, &firing("b"), seconds(20)).unwrap());
         let open = list(&conn, 10).unwrap();
         assert_eq!((open.len(), open[0].detail.as_str()), (1, "b"));
-        assert_eq!(untold(&conn, 10).unwrap().len(), 1);
+        assert_eq!(untold(&conn, seconds(0), 10).unwrap().len(), 1);
         told(&conn, open[0].id, seconds(21)).unwrap();
-        assert_eq!(untold(&conn, 10).unwrap(), []);
+        assert_eq!(untold(&conn, seconds(0), 10).unwrap(), []);
         for by in ["usr_a", "usr_b"] {
             let signed = Signed {
                 by: by.into(),
@@ -170,5 +171,9 @@ mod tests {
             (all.len(), all[0].closed_at, all[1].closed_at),
             (2, None, Some(seconds(51)))
         );
+        // Over before anybody could be told of it: told all the same, unless it is long ago.
+        assert!(keep(&mut conn, &[], seconds(91)).unwrap());
+        assert_eq!(untold(&conn, seconds(60), 10).unwrap().len(), 1);
+        assert_eq!(untold(&conn, seconds(61), 10).unwrap(), []);
     }
 }

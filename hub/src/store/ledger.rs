@@ -295,8 +295,7 @@ pub(crate) fn each(
     let mut rows = statement.query(params![region.as_str(), signed(from), signed(to)])?;
     while let Some(row) = rows.next()? {
         let account: i64 = row.get(2)?;
-        let name = usize::try_from(account).ok().and_then(|place| ACCOUNTS.get(place));
-        let account = name.copied().unwrap_or_default();
+        let account = name(account);
         show(Booked {
             seq: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0),
             n: row.get(1)?,
@@ -308,7 +307,14 @@ pub(crate) fn each(
     Ok(())
 }
 
-fn party_text(account: &str, party: Option<[u8; 16]>) -> String {
+/// The kind of account of a number; empty where that is none.
+pub(crate) fn name(number: i64) -> &'static str {
+    let place = usize::try_from(number).ok();
+    place.and_then(|place| ACCOUNTS.get(place)).copied().unwrap_or_default()
+}
+
+/// A party as people read it.
+pub(crate) fn party_text(account: &str, party: Option<[u8; 16]>) -> String {
     let text = |bytes| match account {
         "restaurant_payable" => RestaurantId::from_bytes(bytes).to_string(),
         _ => DriverId::from_bytes(bytes).to_string(),

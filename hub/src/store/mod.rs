@@ -5,6 +5,7 @@
 pub(crate) mod alerts;
 pub(crate) mod anomalies;
 pub(crate) mod archive;
+pub(crate) mod chain;
 pub(crate) mod directory;
 pub(crate) mod editions;
 pub(crate) mod events;
@@ -12,6 +13,7 @@ pub(crate) mod forgotten;
 pub(crate) mod ledger;
 pub(crate) mod map;
 mod migrate;
+pub(crate) mod misstated;
 pub(crate) mod moves;
 pub(crate) mod orders;
 pub(crate) mod payments;

@@ -7,6 +7,7 @@ use tomato_shared::cell::{Cell, RegionId};
 use tomato_shared::event::{CancelReason, PaymentMethod};
 use tomato_shared::id::{DriverId, Id, OrderId, RestaurantId, UserId};
 use tomato_shared::order::OrderState;
+use tomato_shared::phone::PhoneHash;
 use tomato_shared::time::UnixMs;
 
 use super::StoreFault;
@@ -70,7 +71,7 @@ pub(crate) fn save(conn: &Connection, before: Option<&OrderRow>, order: &OrderRo
 
 fn insert(conn: &Connection, order: &OrderRow) -> Result<(), StoreFault> {
     let mut statement = conn.prepare_cached(
-        "INSERT INTO orders VALUES (:order_id, :region, :version, :state, :customer_id, :restaurant_id, :driver_id,
+        "INSERT INTO orders VALUES (:order_id, :region, :version, :state, :customer_id, :phone_hash, :restaurant_id, :driver_id,
              :method, :total_minor, :currency, :cell, :placed_at, :deliver_at, :confirmed_at, :asked_at, :preparing_at,
              :ready_at, :assigned_at, :picked_up_at, :updated_at, :final_at, :cancel_reason, :kept, :taken, :tipped,
              :cash, :refunded, :postings, :customer, :clearing, :books_cash, :mismatch, :seqs)",
@@ -89,6 +90,7 @@ fn bind(statement: &mut Statement<'_>, order: &OrderRow) -> rusqlite::Result<()>
         ":version": order.version,
         ":state": order.state.name(),
         ":customer_id": order.customer_id.bytes(),
+        ":phone_hash": order.phone_hash.as_ref().map(PhoneHash::bytes),
         ":restaurant_id": order.restaurant_id.bytes(),
         ":driver_id": order.driver_id.as_ref().map(Id::bytes),
         ":method": order.method.name(),
@@ -140,6 +142,7 @@ pub(crate) struct Filter {
     pub(crate) regions: Option<BTreeSet<RegionId>>,
     pub(crate) state: Option<OrderState>,
     pub(crate) customer: Option<UserId>,
+    pub(crate) phone_hash: Option<PhoneHash>,
     pub(crate) restaurant: Option<RestaurantId>,
     pub(crate) driver: Option<DriverId>,
     /// Placed from here on, and before there.
@@ -170,6 +173,7 @@ pub(crate) fn page(conn: &Connection, filter: &Filter, limit: u32) -> Result<Vec
     }
     let parties = [
         ("customer_id", filter.customer.map(|id| *id.bytes())),
+        ("phone_hash", filter.phone_hash.map(|hash| *hash.bytes())),
         ("restaurant_id", filter.restaurant.map(|id| *id.bytes())),
         ("driver_id", filter.driver.map(|id| *id.bytes())),
     ];
@@ -217,12 +221,14 @@ pub(crate) fn read(row: &Row<'_>) -> Result<OrderRow, StoreFault> {
     let (method, cell): (String, i64) = (row.get("method")?, row.get("cell")?);
     let reason: Option<String> = row.get("cancel_reason")?;
     let driver: Option<[u8; 16]> = row.get("driver_id")?;
+    let phone: Option<[u8; 16]> = row.get("phone_hash")?;
     Ok(OrderRow {
         id: Id::from_bytes(row.get("order_id")?),
         region: super::regions::region_of(row)?,
         version: row.get("version")?,
         state: OrderState::from_name(&state).ok_or_else(|| corrupt("state", state))?,
         customer_id: Id::from_bytes(row.get("customer_id")?),
+        phone_hash: phone.map(PhoneHash::from_bytes),
         restaurant_id: Id::from_bytes(row.get("restaurant_id")?),
         driver_id: driver.map(Id::from_bytes),
         method: PaymentMethod::from_name(&method).ok_or_else(|| corrupt("method", method))?,

@@ -20,6 +20,7 @@ CREATE TABLE orders (
     version          INTEGER NOT NULL,
     state            TEXT    NOT NULL,
     customer_id      BLOB    NOT NULL,
+    phone_hash       BLOB    CHECK (length(phone_hash) = 16),  -- of the customer's telephone number, where it was given
     restaurant_id    BLOB    NOT NULL,
     driver_id        BLOB,
     method           TEXT    NOT NULL,
@@ -56,6 +57,7 @@ CREATE INDEX orders_newest_of_region ON orders (region, placed_at_ms, order_id);
 CREATE INDEX orders_newest_in_state ON orders (state, placed_at_ms, order_id) WHERE state <> 'DELIVERED';
 CREATE INDEX orders_of_restaurant ON orders (restaurant_id, placed_at_ms, order_id);
 CREATE INDEX orders_of_customer ON orders (customer_id, placed_at_ms, order_id);
+CREATE INDEX orders_of_phone ON orders (phone_hash, placed_at_ms, order_id) WHERE phone_hash IS NOT NULL;
 CREATE INDEX orders_of_driver ON orders (driver_id, placed_at_ms, order_id) WHERE driver_id IS NOT NULL;
 -- Reconciliation reads only these: the few orders whose money does not add up.
 CREATE INDEX orders_unmatched ON orders (placed_at_ms) WHERE mismatch IS NOT NULL;
@@ -78,7 +80,23 @@ CREATE TABLE payments (
     PRIMARY KEY (order_id, region, payment_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX payments_of_transaction ON payments (transaction_id) WHERE transaction_id <> '';
-CREATE INDEX payments_newest ON payments (region, created_at_ms);
+-- A statement that comes is compared with what changed in its time.
+CREATE INDEX payments_changed ON payments (region, updated_at_ms) WHERE transaction_id <> '';
+
+-- Transactions on which a provider's statement and the payments do not agree: follows from `stated`, `statements` and
+-- `payments`, and is kept with each change of any (store/misstated.rs).
+CREATE TABLE misstated (
+    region           TEXT    NOT NULL,
+    transaction_id   TEXT    NOT NULL,
+    reason           TEXT    NOT NULL,
+    order_id         BLOB,                      -- NULL: no payment has the transaction
+    at_ms            INTEGER NOT NULL,
+    currency         TEXT    NOT NULL,
+    provider_minor   INTEGER,                   -- NULL: not on the statement
+    orders_minor     INTEGER,
+    PRIMARY KEY (region, transaction_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX misstated_oldest ON misstated (at_ms);
 
 CREATE TABLE refunds (
     order_id         BLOB    NOT NULL,

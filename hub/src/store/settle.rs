@@ -1,5 +1,7 @@
 //! What the hub decides or is given about money: imported statements, and payouts.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,6 +11,7 @@ use tomato_shared::time::UnixMs;
 
 use super::StoreFault;
 use super::ledger::{self, Stretch};
+use super::misstated;
 use super::regions::region_of;
 
 /// A line of a provider's statement.
@@ -60,9 +63,9 @@ pub(crate) fn import(conn: &mut Connection, statement: &Statement, signed: &Sign
         ],
     )?;
     let id = tx.last_insert_rowid();
-    let mut new = 0;
+    let (mut new, mut touched) = (0, BTreeSet::new());
     for line in &statement.lines {
-        new += tx
+        let inserted = tx
             .prepare_cached("INSERT OR IGNORE INTO statement_lines VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
             .execute(params![
                 statement.provider,
@@ -74,9 +77,42 @@ pub(crate) fn import(conn: &mut Connection, statement: &Statement, signed: &Sign
                 line.at.0,
                 id
             ])?;
+        if inserted > 0 {
+            new += inserted;
+            state(&tx, &statement.region, line)?;
+            touched.insert(line.transaction_id.as_str());
+        }
     }
+    for transaction in touched {
+        misstated::compare(&tx, &statement.region, transaction)?;
+    }
+    misstated::compare_changed(&tx, &statement.region, statement.from.0, statement.to.0)?;
     tx.commit()?;
     Ok(u64::try_from(new).unwrap_or(u64::MAX))
+}
+
+/// Adds a line to what is stated of its transaction.
+fn state(conn: &Connection, region: &RegionId, line: &StatementLine) -> Result<(), StoreFault> {
+    let (charged, refunded) = match line.kind {
+        "refund" => (0, line.amount_minor),
+        _ => (line.amount_minor, 0),
+    };
+    conn.prepare_cached(
+        "INSERT INTO stated VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (region, transaction_id) DO UPDATE SET
+             currency = CASE currency WHEN excluded.currency THEN currency ELSE '' END,
+             charged_minor = charged_minor + excluded.charged_minor,
+             refunded_minor = refunded_minor + excluded.refunded_minor, at_ms = min(at_ms, excluded.at_ms)",
+    )?
+    .execute(params![
+        region.as_str(),
+        line.transaction_id,
+        line.currency,
+        charged,
+        refunded,
+        line.at.0
+    ])?;
+    Ok(())
 }
 
 /// An imported statement, as it is listed.

@@ -9,7 +9,7 @@ use super::StoreFault;
 use crate::projections::ledger::Books;
 
 /// Number of the fold: raised with every change of what is folded, or how. Projections of another fold are made again.
-pub(crate) const FOLD: i64 = 3;
+pub(crate) const FOLD: i64 = 4;
 
 /// What the fold of a region carries from batch to batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,11 +71,12 @@ pub(crate) fn save(conn: &Connection, region: &RegionId, state: &RegionState) ->
 }
 
 /// Tables of the projections, children first.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "region_state",
     "orders",
     "payments",
     "refunds",
+    "misstated",
     "entries",
     "postings",
     "accounts",

@@ -1,5 +1,5 @@
 // Drives the hub's page in a real browser against a running hub: HUB_URL and HUB_TOKEN say which, SCREENS where the
-// pictures go. Prints what it checked; ends with 1 if anything was wrong.
+// pictures go, CALLER_PHONE and CALLER_ID who has ordered. Prints what it checked; ends with 1 if anything was wrong.
 
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -233,6 +233,22 @@ async function keyboard(browser) {
   if (address.includes("token=")) wrong("the token stays in the address");
 }
 
+/** Somebody calls: typed as people do, the number finds the caller's orders, and stands in the address of no request. */
+async function caller(browser) {
+  const { CALLER_PHONE: phone, CALLER_ID: customer } = process.env;
+  const { page } = await window(browser);
+  page.on("request", (request) => { if (request.url().includes(phone.slice(-8))) wrong(`the number is in ${request.url()}`); });
+  await page.goto(`${hub}/ui/#token=${token}`);
+  await page.locator("nav a", { hasText: "Orders" }).click();
+  await page.locator("input[type=search]").fill(`${phone.slice(0, 3)} ${phone.slice(3, 8)}-${phone.slice(8)}`);
+  await page.keyboard.press("Enter");
+  await eventually("the caller's orders", async () => {
+    const { orders } = await api(`/v1/orders?customer=${customer}&limit=50`);
+    const shown = await page.locator("tbody a.id").evaluateAll((all) => all.map((one) => one.title).join());
+    return (orders.length > 0 && shown === orders.map(({ id }) => id).join()) || `${shown || "none"} for ${orders.length} of ${customer}`;
+  });
+}
+
 /** What stands there without a token, and with a wrong one. */
 async function strangers(browser) {
   const { page } = await window(browser);
@@ -248,6 +264,7 @@ for (const theme of ["light", "dark"]) for (const width of [1440, 390]) {
   await consoleOfNode(browser, theme, width);
 }
 await keyboard(browser);
+await caller(browser);
 await strangers(browser);
 await browser.close();
 console.log(faults.length ? `${faults.length} faults` : "no faults");

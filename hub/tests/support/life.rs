@@ -81,6 +81,7 @@ pub(crate) fn created() -> Event {
         deliver_at: None,
         promo_code: None,
         map_version: 0,
+        phone_hash: None,
         customer_id: Id::from_bytes([2; 16]),
         restaurant_id: Id::from_bytes([3; 16]),
         lines: Vec::new(),

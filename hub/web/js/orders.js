@@ -1,6 +1,6 @@
 // Orders: search and list; one order with its timeline and its money.
 
-import { get } from "./api.js";
+import { get, post } from "./api.js";
 import { badge, card, emptyState, fill, h, select, table } from "./dom.js";
 import { account, dateTime, money, number, reason, span, state, stateNames, tail, time } from "./format.js";
 
@@ -9,9 +9,11 @@ export function view(root, { rest }) {
 }
 
 const PARTIES = { usr: "customer", rst: "restaurant", drv: "driver" };
+/** What somebody types who was called: with + or 00 and the country code. */
+const TELEPHONE = /^(\+|00)[\d\s().\/-]+$/;
 
 function list(root) {
-  const filter = { region: "", status: "", text: "", cursor: null };
+  const filter = { region: "", status: "", text: "", phone: "", cursor: null };
   const head = h("div", { class: "head" }, h("h1", {}, "Orders"));
   const rows = h("div");
   const more = h("button", { type: "button", class: "more", hidden: true, onclick: () => page(true) }, "Show more");
@@ -21,16 +23,23 @@ function list(root) {
   let next = null;
   let pages = 1;
 
-  const search = h("input", { type: "search", placeholder: "ord_…, usr_…, rst_… or drv_…", size: "34", spellcheck: "false", autocomplete: "off" });
+  const search = h("input", { type: "search", placeholder: "ord_…, usr_…, rst_…, drv_… or +91 98450 12345", size: "40", spellcheck: "false", autocomplete: "off" });
   const form = h("form", { class: "tools", role: "search", onsubmit: (event) => { event.preventDefault(); find(search.value.trim()); } },
-    h("label", {}, "Id of an order, customer, restaurant or driver", search),
+    h("label", {}, "Id of an order, customer, restaurant or driver, or a telephone number", search),
     regionBox,
     select("State", [["", "Any"], ...stateNames], "", (chosen) => { filter.status = chosen; first(); }),
     h("button", { class: "main" }, "Search"));
   fill(root, head, h("section", { class: "card stack", "aria-label": "Search" }, form, said), h("section", { class: "card", "aria-label": "Orders found" }, rows, more));
 
-  function find(text) {
+  async function find(text) {
     if (/^ord_/.test(text)) { location.hash = `#/orders/${text}`; return; }
+    try {
+      // Only a hash of the number is in events, and in the address of what is asked.
+      filter.phone = TELEPHONE.test(text) ? (await post("/v1/phone-hashes", { phone: text })).phone_hash : "";
+    } catch (problem) {
+      said.textContent = problem.message;
+      return;
+    }
     filter.text = text;
     first();
   }
@@ -42,6 +51,7 @@ function list(root) {
     if (filter.status) query.set("status", filter.status);
     const party = PARTIES[filter.text.slice(0, 3)];
     if (party) query.set(party, filter.text);
+    if (filter.phone) query.set("phone_hash", filter.phone);
     if (cursor) query.set("cursor", cursor);
     query.set("limit", "50");
     return `/v1/orders?${query}`;
@@ -56,8 +66,8 @@ function list(root) {
   }
 
   async function load() {
-    if (filter.text && !PARTIES[filter.text.slice(0, 3)]) {
-      said.textContent = "Ids begin with ord_, usr_, rst_ or drv_.";
+    if (filter.text && !filter.phone && !PARTIES[filter.text.slice(0, 3)]) {
+      said.textContent = "Ids begin with ord_, usr_, rst_ or drv_, telephone numbers with + and the country code.";
       return;
     }
     if (!regionBox.hasChildNodes()) {

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use tomato_shared::cell::{Cell, CellSet};
 use tomato_shared::money::BasisPoints;
+use tomato_shared::phone::PhoneKey;
 use tomato_shared::runtime::config::Faults;
 use tomato_shared::time::DurationMs;
 
@@ -253,7 +254,7 @@ impl Default for DispatchConfig {
 impl Config {
     /// The numbers to decide by; `None` where the check of the configuration would have found id, currency or time zone of the
     /// region missing.
-    pub fn policy(&self, quote_key: Vec<u8>) -> Option<Policy> {
+    pub fn policy(&self, quote_key: Vec<u8>, phone_key: Option<PhoneKey>) -> Option<Policy> {
         let (orders, fees, dispatch) = (&self.orders, &self.fees, &self.dispatch);
         Some(Policy {
             region: self.region.id.clone()?,
@@ -284,6 +285,7 @@ impl Config {
             last_order_before: DurationMs(orders.last_order_before_ms),
             quote_ttl: DurationMs(orders.quote_ttl_ms),
             quote_key,
+            phone_key,
             rating_after: DurationMs(orders.rating_after_ms),
             feedback_within: DurationMs::from_mins(orders.feedback_within_h.saturating_mul(60)),
             cancelling: Cancelling {

@@ -14,6 +14,7 @@ use tomato_shared::cell::LatLng;
 use tomato_shared::event::{Actor, Bearer, CancelReason, DeclineReason, Line, Price};
 use tomato_shared::id::{DeliveryId, DriverId, OfferId, OrderId, RestaurantId, UserId};
 use tomato_shared::order::{DeliveryState, OrderState};
+use tomato_shared::phone::Phone;
 use tomato_shared::time::UnixMs;
 
 use super::policy::Rates;
@@ -68,6 +69,9 @@ pub struct Address {
     /// What the driver should know.
     #[serde(default)]
     pub note: String,
+    /// Under which the driver reaches the customer. Of it, a hash is part of an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<Phone>,
 }
 
 /// The whole of an order: one row, written anew at each step.

@@ -52,6 +52,7 @@ pub(super) fn place(draft: &mut Draft<'_>, wanted: &PlaceOrder) -> Result<Answer
     let mut order = new_order(draft, customer_id, id, wanted, &deal, &restaurant);
     order.payment.state = payment_state;
     draft.changes.orders.insert(id, order);
+    let phone = wanted.basket.deliver_to.phone.as_ref();
     let event = Event::OrderCreated {
         customer_id,
         restaurant_id: deal.restaurant_id,
@@ -62,6 +63,12 @@ pub(super) fn place(draft: &mut Draft<'_>, wanted: &PlaceOrder) -> Result<Answer
         deliver_at: deal.deliver_at,
         promo_code: deal.promo.map(|promo| promo.code),
         map_version: draft.city.catalogue().territory.directory.map().version,
+        phone_hash: draft
+            .policy
+            .phone_key
+            .as_ref()
+            .zip(phone)
+            .map(|(key, phone)| key.hash(phone)),
     };
     draft.tell(id, event)?;
     let expires_at = draft.now + draft.policy.hold;

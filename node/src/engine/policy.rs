@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tomato_shared::cell::{CellSet, RegionId};
 use tomato_shared::control::FeeChanges;
 use tomato_shared::money::{BasisPoints, Currency};
+use tomato_shared::phone::PhoneKey;
 use tomato_shared::time::DurationMs;
 
 /// Everything about the region that a decision may depend on, besides the rows.
@@ -49,6 +50,8 @@ pub struct Policy {
     pub quote_ttl: DurationMs,
     /// Signs quotes; the region's own secret.
     pub quote_key: Vec<u8>,
+    /// Hashes customers' telephone numbers; the fleet's secret. `None`: nothing of them leaves the region.
+    pub phone_key: Option<PhoneKey>,
     /// After delivery, when the customer is asked for a rating.
     pub rating_after: DurationMs,
     /// After delivery, until when the customer can rate and tip.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use serde_path_to_error::{Path, Segment};
 use tomato_shared::cell::LatLng;
+use tomato_shared::phone::Phone;
 use tomato_shared::runtime::problem::Problem;
 
 use super::call::Call;
@@ -235,6 +236,10 @@ pub struct AddressInput {
     #[serde(default)]
     #[garde(length(chars, max = 500), pattern(PLAIN))]
     note: String,
+    /// Under which the customer is reached, with + and country code. The driver sees it while delivering.
+    #[serde(default)]
+    #[garde(skip)]
+    phone: Option<Phone>,
 }
 
 impl From<AddressInput> for Address {
@@ -243,6 +248,7 @@ impl From<AddressInput> for Address {
             place: input.place,
             line: input.line,
             note: input.note,
+            phone: input.phone,
         }
     }
 }

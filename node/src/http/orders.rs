@@ -1,5 +1,7 @@
 //! Orders: placed, read, listed, given up.
 
+use std::borrow::Cow;
+
 use axum::response::Response;
 use garde::Validate;
 use http::{HeaderValue, StatusCode, header};
@@ -298,13 +300,22 @@ pub fn show(row: &OrderRow, by: By) -> OrderView {
     view::order(&row.order, row.driver.as_ref(), by)
 }
 
-/// What an event says, without its type.
+/// What an event says, without its type, and without what is for the hub alone.
 pub fn event_data(event: &Event) -> Result<Box<RawValue>, Problem> {
+    let mut event = Cow::Borrowed(event);
+    if let Event::OrderCreated {
+        phone_hash: Some(_), ..
+    } = *event
+        && let Event::OrderCreated { phone_hash, .. } = event.to_mut()
+    {
+        *phone_hash = None;
+    }
     #[derive(Deserialize)]
     struct Tagged {
         data: Box<RawValue>,
     }
-    let text = serde_json::to_string(event).map_err(|cause| error::internal("an event does not serialise", &cause))?;
+    let text =
+        serde_json::to_string(&*event).map_err(|cause| error::internal("an event does not serialise", &cause))?;
     let tagged: Tagged =
         serde_json::from_str(&text).map_err(|cause| error::internal("an event does not serialise", &cause))?;
     Ok(tagged.data)

@@ -4,6 +4,7 @@ use tomato_shared::runtime::jwt::KeysError;
 use tomato_shared::runtime::nats::BrokerError;
 use tomato_shared::runtime::serve::BindError;
 
+use crate::config::SecretError;
 use crate::payments::ProviderError;
 use crate::push::SetupError;
 use crate::store::StoreError;
@@ -29,6 +30,9 @@ pub enum StartError {
     /// A push service's key, or words.
     #[error(transparent)]
     Push(#[from] SetupError),
+    /// A file with a secret.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The operating system.
     #[error("{doing}: {source}")]
     System {

@@ -45,6 +45,7 @@ fn created() -> Event {
         deliver_at: None,
         promo_code: None,
         map_version: 0,
+        phone_hash: None,
     }
 }
 

@@ -104,8 +104,8 @@ pub(super) fn hub(
     Ok(TestHub { server, api })
 }
 
-/// Lets a region in at the hub, and returns what its node has to know of the link.
-pub(super) fn enrol(folder: &Path, region: &RegionId) -> Result<toml::Value, String> {
+/// Lets a region in at the hub, and returns what its node has to know of it: the tables `broker.leaf` and `privacy`.
+pub(super) fn enrol(folder: &Path, region: &RegionId) -> Result<toml::Table, String> {
     let keys = folder.join("keys");
     let output = Command::new(workspace_program("tomato-hub")?)
         .args(["region", "add", "--region", region.as_str(), "--config"])
@@ -122,15 +122,13 @@ pub(super) fn enrol(folder: &Path, region: &RegionId) -> Result<toml::Value, Str
     }
     let file = keys.join(format!("{region}.toml"));
     let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let snippet: toml::Table = text.parse().map_err(|error| format!("{}: {error}", file.display()))?;
-    let leaf = snippet.get("broker").and_then(|broker| broker.get("leaf"));
-    leaf.cloned()
-        .ok_or_else(|| format!("{}: has no [broker.leaf]", file.display()))
+    text.parse().map_err(|error| format!("{}: {error}", file.display()))
 }
 
 /// Puts a proxy between a region and the address of the hub that it was given.
-pub(super) fn proxied(mut leaf: toml::Value) -> Result<(toml::Value, Proxy), String> {
-    let urls = leaf.get_mut("hub_urls").and_then(toml::Value::as_array_mut);
+pub(super) fn proxied(mut link: toml::Table) -> Result<(toml::Table, Proxy), String> {
+    let leaf = link.get_mut("broker").and_then(|broker| broker.get_mut("leaf"));
+    let urls = leaf.and_then(|leaf| leaf.get_mut("hub_urls")?.as_array_mut());
     let url = urls
         .and_then(|urls| urls.first_mut())
         .ok_or("[broker.leaf] names no hub")?;
@@ -141,13 +139,13 @@ pub(super) fn proxied(mut leaf: toml::Value) -> Result<(toml::Value, Proxy), Str
         .ok_or_else(|| format!("{url} is no scheme with an address"))?;
     let proxy = Proxy::start(hub)?;
     *url = format!("{scheme}://{}", proxy.address()).into();
-    Ok((leaf, proxy))
+    Ok((link, proxy))
 }
 
 pub(super) fn node(
     folder: &Path,
     file: RegionFile,
-    (mut ports, leaf, machine): (NodePorts, Option<toml::Value>, Option<Machine>),
+    (mut ports, link, machine): (NodePorts, Option<toml::Table>, Option<Machine>),
     shared: Shared<'_>,
     http: &reqwest::Client,
 ) -> Result<TestNode, String> {
@@ -157,10 +155,13 @@ pub(super) fn node(
     }
     let (config, data) = (folder.join(format!("{region}.toml")), data(folder, region.as_str()));
     let file = settings::node(file, &data, ports, shared).without("broker.leaf");
-    let file = match leaf {
-        Some(leaf) => file.set("broker.leaf", leaf),
+    let leaf = link.as_ref().and_then(|link| link.get("broker")?.get("leaf"));
+    let privacy = link.as_ref().and_then(|link| link.get("privacy"));
+    let tables = [("broker.leaf", leaf), ("privacy", privacy)];
+    let file = tables.into_iter().fold(file, |file, (path, table)| match table {
+        Some(table) => file.set(path, table.clone()),
         None => file,
-    };
+    });
     write(&config, &file.text())?;
     let public = Api::new(http, &format!("http://{}", ports.http));
     let api = public.with_token(&shared.issuer.operator());

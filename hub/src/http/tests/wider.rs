@@ -5,6 +5,7 @@ use crate::alerts::rules::Firing;
 use crate::config::Access;
 use crate::measure::history::{History, Plant};
 use crate::store::alerts;
+use tomato_shared::id::UserId;
 
 /// A hub with a history of blr in which one refund is missing.
 fn api(access: Access) -> Api {
@@ -46,6 +47,10 @@ impl Api {
     }
 
     async fn text(&self, path: &str) -> String {
+        String::from_utf8(self.bytes(path).await).unwrap()
+    }
+
+    async fn bytes(&self, path: &str) -> Vec<u8> {
         let token = self.token(Role::Operator, None);
         let request = Request::get(path).header("authorization", format!("Bearer {token}"));
         let response = self
@@ -55,8 +60,7 @@ impl Api {
             .await
             .unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{path}");
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        String::from_utf8(body.to_vec()).unwrap()
+        response.into_body().collect().await.unwrap().to_bytes().to_vec()
     }
 }
 
@@ -114,6 +118,38 @@ async fn money_is_where_it_is_and_what_is_missing_is_listed() {
 }
 
 #[tokio::test]
+async fn orders_of_who_calls_are_found_by_the_hash_of_the_number() {
+    let api = api(Access::Operator);
+    let newest = api.get("/v1/orders?limit=1").await["orders"][0].clone();
+    let customer: UserId = newest["customer_id"].as_str().unwrap().parse().unwrap();
+    let number = u64::from_be_bytes(*customer.bytes().last_chunk().unwrap());
+    let (typed, path) = (format!("0091 98-{number:08}"), "/v1/phone-hashes");
+    let (status, hashed) = api.post(path, &serde_json::json!({"phone": typed}).to_string()).await;
+    assert_eq!((status, &hashed["phone_hash"]), (StatusCode::OK, &newest["phone_hash"]));
+    let hash = hashed["phone_hash"].as_str().unwrap();
+    let found = api.get(&format!("/v1/orders?phone_hash={hash}&limit=100")).await;
+    assert_eq!(
+        found,
+        api.get(&format!("/v1/orders?customer={customer}&limit=100")).await
+    );
+    let unknown = PHONE_KEY.hash(&"+4930123456".parse().unwrap());
+    let found = api.get(&format!("/v1/orders?phone_hash={unknown}")).await;
+    assert_eq!(found["orders"], serde_json::json!([]));
+    for wrong in [
+        r#"{"phone":"98000012"}"#,
+        r#"{"phone":12}"#,
+        "{}",
+        r#"{"phone":"+919800000012","x":1}"#,
+    ] {
+        assert_eq!(api.post(path, wrong).await.0, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    for access in [Access::Viewer, Access::Finance] {
+        let body = r#"{"phone":"+919800000012"}"#;
+        assert_eq!(Api::bare(access).post(path, body).await.0, StatusCode::FORBIDDEN);
+    }
+}
+
+#[tokio::test]
 async fn access_decides_who_does_what() {
     for (access, acknowledges, settles) in [
         (Access::Viewer, false, false),
@@ -167,6 +203,10 @@ async fn analytics_add_up_by_any_grouping() {
     }
     let csv = api.text(&format!("/v1/analytics?{range}&by=cell&format=csv")).await;
     assert!(csv.lines().count() > 5 && csv.contains("revenue_minor"));
+    let parquet = api
+        .bytes(&format!("/v1/analytics?{range}&by=cell&format=parquet"))
+        .await;
+    assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"));
     let token = api.token(Role::Operator, None);
     let (status, _) = api.ask(Method::GET, "/v1/analytics?by=moon", Some(&token)).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);

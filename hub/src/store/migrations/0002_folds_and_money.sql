@@ -23,7 +23,16 @@ CREATE TABLE statement_lines (
     statement_id     INTEGER NOT NULL REFERENCES statements (id),
     PRIMARY KEY (provider, line_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX statement_lines_of_transaction ON statement_lines (transaction_id);
+-- The lines of each transaction, added up.
+CREATE TABLE stated (
+    region           TEXT    NOT NULL REFERENCES regions (region),
+    transaction_id   TEXT    NOT NULL,
+    currency         TEXT    NOT NULL,          -- empty where the lines name several
+    charged_minor    INTEGER NOT NULL,
+    refunded_minor   INTEGER NOT NULL,
+    at_ms            INTEGER NOT NULL,          -- of the earliest line
+    PRIMARY KEY (region, transaction_id)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE statements (
     id               INTEGER NOT NULL PRIMARY KEY,
     provider         TEXT    NOT NULL,
@@ -34,6 +43,7 @@ CREATE TABLE statements (
     imported_at_ms   INTEGER NOT NULL,
     imported_by      TEXT    NOT NULL
 ) STRICT;
+CREATE INDEX statements_of_region ON statements (region, to_ms, from_ms);
 
 -- Payouts to restaurants and drivers: each settles one party's account from one posting to another.
 CREATE TABLE payouts (
@@ -65,6 +75,7 @@ CREATE TABLE alerts (
     acked_by         TEXT
 ) STRICT;
 -- One open alert per rule and region.
+CREATE INDEX alerts_untold ON alerts (id) WHERE told_at_ms IS NULL;
 CREATE UNIQUE INDEX alerts_open ON alerts (rule, region) WHERE closed_at_ms IS NULL;
 
 -- Who owns which cells, every version a whole document.

@@ -4,6 +4,7 @@ use tomato_shared::cell::{CellSet, LatLng};
 use tomato_shared::event::{Bearer, PaymentMethod, RejectWhy};
 use tomato_shared::id::{DriverId, Id, ItemId, OrderId, RestaurantId, UserId};
 use tomato_shared::money::BasisPoints;
+use tomato_shared::phone::PhoneKey;
 use tomato_shared::time::{DurationMs, UnixMs};
 
 use crate::engine::command::{
@@ -54,6 +55,7 @@ pub(crate) fn address() -> Address {
         place: centre(),
         line: "12, Church Street".into(),
         note: String::new(),
+        phone: None,
     }
 }
 
@@ -89,6 +91,7 @@ pub(crate) fn policy() -> Policy {
         last_order_before: DurationMs(0),
         quote_ttl: DurationMs::from_mins(10),
         quote_key: b"the region's own secret".to_vec(),
+        phone_key: Some(PhoneKey::from_bytes([7; 32])),
         rating_after: DurationMs::from_mins(5),
         feedback_within: DurationMs::from_mins(7 * 24 * 60),
         cancelling: Cancelling {

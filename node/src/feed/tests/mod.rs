@@ -49,6 +49,7 @@ fn order() -> Order {
             place: place(),
             line: "SECRET STREET".into(),
             note: String::new(),
+            phone: None,
         },
         pin: "4711".into(),
         payment: Payment {

@@ -135,6 +135,7 @@ fn totals_follow_the_events() {
         deliver_at: None,
         promo_code: None,
         map_version: 0,
+        phone_hash: None,
         customer_id: id(1),
         restaurant_id: id(2),
         lines: Vec::new(),

@@ -154,7 +154,7 @@ impl Rig {
     ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (path, config) = (directory.path().join("region.db"), config(change));
-        let policy = Arc::new(config.policy(vec![7; 32]).unwrap());
+        let policy = Arc::new(config.policy(vec![7; 32], None).unwrap());
         let file = store::open(&path).unwrap();
         let clock = Clock::start(UnixMs(0), 1.0, UnixMs(0));
         let fleet = Arc::new(Fleet::new(DurationMs::from_mins(2)));
