@@ -63,7 +63,6 @@ async fn an_order_is_one_trace_and_its_customer_is_not_in_the_log() {
     let (mut stack, customer, mut order) = shop_of(plan).await;
     order["deliver_to"]["line"] = "7 Unmistakable Lane".into();
     order["deliver_to"]["note"] = "ask for Zebulon Quux".into();
-    order["deliver_to"]["phone"] = "+91 80 5550277".into();
     let driver = "drv_01h455vb4pex5vsknk084sn02q".parse().unwrap();
     let operator = &stack.node("blr").api;
     operator
@@ -91,17 +90,6 @@ async fn an_order_is_one_trace_and_its_customer_is_not_in_the_log() {
         assert_eq!(span["parentSpanId"], root["spanId"], "{span}");
     }
 
-    // The hub has never heard the number, and finds who calls from it.
-    let hub = stack.hub().api.clone();
-    let asked = Request::new(Method::POST, "/v1/phone-hashes").json(&json!({"phone": "0091-80-555 0277"}));
-    let hashed = hub.send(&asked).await.unwrap().json();
-    let path = format!("/v1/orders?phone_hash={}", hashed["phone_hash"].as_str().unwrap());
-    let known = poll_until("the caller's order at the hub", LIMIT, async || {
-        let found = hub.send(&Request::new(Method::GET, &path)).await.ok()?.json();
-        Some(found["orders"][0]["id"].as_str()?.to_owned())
-    });
-    assert_eq!(json!(known.await.unwrap()), placed.json()["id"]);
-
     let config: toml::Table = std::fs::read_to_string(beside(&mut stack, "blr.toml"))
         .unwrap()
         .parse()
@@ -123,16 +111,9 @@ async fn an_order_is_one_trace_and_its_customer_is_not_in_the_log() {
     let log = std::fs::read_to_string(beside(&mut stack, "blr.log")).unwrap();
     let traced = |line: &str| line.contains("\"answered\"") && line.contains(&format!("\"trace_id\":\"{TRACE}\""));
     assert!(log.lines().any(traced), "no line of the order's in\n{log}");
-    let hub_log = std::fs::read_to_string(beside(&mut stack, "hub.log")).unwrap();
-    let hub_file = stack.hub().server.data().join("hub.db");
-    let events = tomato_hub::rebuild::stored_events(&hub_file, &"blr".parse().unwrap()).unwrap();
-    assert!(events.len() > 3, "{}", events.len());
-    for personal in ["Unmistakable", "Zebulon", "Ermintrude", "5550199", "5550277", "card_ok"] {
-        let line = log.lines().chain(hub_log.lines()).find(|line| line.contains(personal));
+    for personal in ["Unmistakable", "Zebulon", "Ermintrude", "5550199", "card_ok"] {
+        let line = log.lines().find(|line| line.contains(personal));
         assert_eq!(line, None, "{personal} is nobody's business");
-        let told = |payload: &Vec<u8>| payload.windows(personal.len()).any(|part| part == personal.as_bytes());
-        let event = events.iter().find(|(_, payload)| told(payload));
-        assert_eq!(event, None, "{personal} stays in the region");
     }
 }
 

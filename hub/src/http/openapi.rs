@@ -8,7 +8,9 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 use tomato_shared::runtime::problem::Problem;
 
-use super::{NoQuery, alerts, analytics, bad_query, control, locate, map, me, money, orders, overview, phones, regions};
+use super::{
+    NoQuery, alerts, analytics, bad_query, control, locate, map, me, money, orders, overview, phones, regions,
+};
 use crate::config::Access;
 use crate::store::alerts::Alert;
 
