@@ -178,7 +178,12 @@ async function consoleOfNode(browser, theme, width) {
   await page.goto(`${hub}/ui/#token=${token}`);
   const link = page.getByRole("link", { name: /^Open node of/ }).first();
   await link.waitFor();
-  const [node] = await Promise.all([context.waitForEvent("page"), link.press("Enter")]);
+  let node = null;
+  // The card may be drawn anew between the focus and the key.
+  for (const end = Date.now() + PATIENCE_MS; !node && Date.now() < end;) {
+    [node] = await Promise.all([context.waitForEvent("page", { timeout: 10_000 }).catch(() => null), link.press("Enter")]);
+  }
+  if (!node) { wrong("the link to the node opens nothing"); return; }
   // Two pages at once are one too many for a machine that draws the hub's map by itself.
   await page.close();
   const own = new URL(node.url()).origin;

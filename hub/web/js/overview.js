@@ -75,13 +75,13 @@ export function view(root, { me }) {
     }
     const article = document.activeElement?.closest?.("article");
     const held = article?.getAttribute("aria-label");
-    const nth = article ? [...article.querySelectorAll("button")].indexOf(document.activeElement) : -1;
+    const nth = article ? [...article.querySelectorAll("a, button")].indexOf(document.activeElement) : -1;
     small = regions.map((region) => {
       const made = regionCard(region, totals.get(region.region), may, (name) => { map.show(name); map.element.scrollIntoView({ block: "nearest" }); });
       return { ...made, cells: cells.filter((cell) => cell.region === region.region), value: (id) => byCell.get(`${region.region} ${id}`)?.demand ?? 0 };
     });
     fill(grid, small.map(({ element }) => element));
-    if (held) grid.querySelectorAll(`article[aria-label="${held}"] button`)[Math.max(nth, 0)]?.focus();
+    if (held) grid.querySelectorAll(`article[aria-label="${held}"] :is(a, button)`)[Math.max(nth, 0)]?.focus();
     redrawSmall();
   }
 
