@@ -45,13 +45,18 @@ impl Network {
         for number in NUMBERS {
             let network = Self { number, regions };
             // Whoever has the hub's name has the number.
-            match ip(&["netns", "add", &network.namespace(0)]) {
-                Ok(()) => return network.lay().map(|()| network),
-                Err(problem) if problem.contains("File exists") => std::mem::forget(network),
-                Err(problem) => {
-                    std::mem::forget(network);
-                    return Err(problem);
+            if let Err(problem) = ip(&["netns", "add", &network.namespace(0)]) {
+                std::mem::forget(network);
+                if problem.contains("File exists") {
+                    continue;
                 }
+                return Err(problem);
+            }
+            match network.lay() {
+                Ok(()) => return Ok(network),
+                // The kernel has not cleared away yet what somebody had left who was killed.
+                Err(problem) if problem.contains("File exists") => {}
+                Err(problem) => return Err(problem),
             }
         }
         Err("every number for a network is taken".into())
@@ -65,7 +70,7 @@ impl Network {
                 ip(&["netns", "add", &name])?;
             }
             ip(&["-n", &name, "link", "set", "lo", "up"])?;
-            let ours = format!("tm{}a{machine}", self.number);
+            let ours = self.near(machine);
             ip(&[
                 "link", "add", &ours, "type", "veth", "peer", "name", "access", "netns", &name,
             ])?;
@@ -161,6 +166,11 @@ impl Network {
         format!("tomato-{}-{machine}", self.number)
     }
 
+    /// The test's end of an access link.
+    fn near(&self, machine: u8) -> String {
+        format!("tm{}a{machine}", self.number)
+    }
+
     fn access(&self, machine: u8, end: u8) -> Ipv4Addr {
         Ipv4Addr::new(10, 77, self.number, machine * 4 + end)
     }
@@ -172,8 +182,9 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        // The links go with the namespaces. One that was never made is not missed.
+        // Links go with their namespace, but later. One that was never made is not missed.
         for machine in 0..=self.regions {
+            ip(&["link", "del", &self.near(machine)]).ok();
             ip(&["netns", "del", &self.namespace(machine)]).ok();
         }
     }
