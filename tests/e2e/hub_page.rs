@@ -51,14 +51,15 @@ async fn every_page_of_the_hub_shows_what_the_api_says() {
     stack.start().await.unwrap();
     let mut towns = Vec::new();
     for (seed, region) in (11..).zip(REGIONS) {
-        towns.push(Town::open(&stack, region, seed).await);
+        // No more people than there are drivers for: who has ordered is served in the end.
+        towns.push(Town::of_pace(&stack, (region, seed), 1.0).await);
     }
     let [blr, bom, del] = &towns[..] else { unreachable!() };
     let nothing = || async {};
     tokio::join!(
-        blr.serve(40, nothing()),
-        bom.serve(20, nothing()),
-        del.serve(10, nothing())
+        blr.serve(24, nothing()),
+        bom.serve(12, nothing()),
+        del.serve(6, nothing())
     );
     let newest = Request::new(Method::GET, "/v1/orders?limit=1");
     let newest = stack.hub().api.send(&newest).await.unwrap().json()["orders"][0].clone();
