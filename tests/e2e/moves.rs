@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use tomato_tests::process::signal;
 
 use crate::directory::{REGIONS, three};
-use crowd::{Crowd, ask, audit, cells_command, kitchens, owner, reaches};
+use crowd::{Crowd, all_know_the_map, ask, audit, cells_command, kitchens, owner, reaches};
 
 const MOVES: usize = 20;
 
@@ -70,6 +70,7 @@ async fn killed(victim: Victim) {
         // First while the old owner has yet to stop, then while the new one has yet to fetch.
         let wanted = if halted == "blr" { "leaving" } else { "arriving" };
         let cell = kitchens[usize::from(halted == "hyd")].cell;
+        all_know_the_map(&stack, &folder).await;
         let pid = stack.node(halted).server.pid().unwrap();
         assert!(signal(pid, Signal::STOP));
         let number = ask(&folder, "blr", "hyd", cell);
@@ -112,6 +113,7 @@ async fn a_move_is_called_off_and_regions_are_split_and_merged() {
     let kitchens = kitchens(&mut stack, 2).await;
     let folder = stack.folder().to_owned();
     let crowd = Crowd::start(&stack, &kitchens, 2);
+    all_know_the_map(&stack, &folder).await;
     let pid = stack.node("blr").server.pid().unwrap();
     assert!(signal(pid, Signal::STOP));
     let number = ask(&folder, "blr", "hyd", kitchens[0].cell);

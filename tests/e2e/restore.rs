@@ -252,8 +252,10 @@ async fn verify_names_each_row_that_is_not_the_same() {
         assert!(told.contains(&format!("  {row} not the same")), "{row}: {told}");
     }
     assert_eq!(told.matches("  ord_").count(), 2, "{told}");
+    let chain = format!("the ledger: the posting of event {changed}, or one before it, is not as it was written");
+    assert!(told.contains(&chain), "{told}");
     assert!(
-        told.contains("the hub has nothing") && told.contains("2 orders, 6 differences"),
+        told.contains("the hub has nothing") && told.contains("2 orders, 7 differences"),
         "{told}"
     );
     scene.stack.node("blr").server.stop().await.unwrap();

@@ -62,6 +62,7 @@ pub struct HubRegion {
     pub applied_seq: u64,
     pub missing_events: u64,
     pub oldest_unsynced_age_ms: Option<i64>,
+    pub map_version: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -53,6 +53,8 @@ struct View {
     /// While it does: the newest event on which node and hub agree.
     agreed_seq: Option<u64>,
     gap: Option<GapView>,
+    /// Version of the map of the cells that the region goes by; 0 where it has none.
+    map_version: Option<u64>,
     public_url: Option<String>,
     node_version: Option<String>,
     active_orders: Option<u64>,
@@ -140,6 +142,7 @@ fn view(region: RegionId, now: Now, at: UnixMs, instant: Instant) -> View {
             since: gap.since,
             problem: gap.problem,
         }),
+        map_version: heard.map(|heard| heard.beat.directory.map_version),
         public_url: heard.map(|heard| heard.beat.public_url.clone()),
         node_version: heard.map(|heard| heard.beat.version.clone()),
         active_orders: heard.map(|heard| heard.beat.active_orders),

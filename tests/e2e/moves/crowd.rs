@@ -98,6 +98,20 @@ pub(super) async fn reaches(folder: &Path, number: &str, wanted: &str) {
     .await;
 }
 
+/// No move begins before both regions go by the newest map, and a region that is halted does not get to it.
+pub(super) async fn all_know_the_map(stack: &Stack, folder: &Path) {
+    let status = cells_command(folder, &["status"]).unwrap();
+    let newest = status.split(' ').nth(2).and_then(|version| version.parse().ok());
+    assert!(newest.is_some(), "{status}");
+    let hub = stack.hub.as_ref().unwrap();
+    wait_until("every region to go by the newest map", LIMIT, async || {
+        let regions = hub.api.hub_regions().await.ok()?;
+        let all = regions.iter().all(|row| row.map_version == newest);
+        all.then_some(())
+    })
+    .await;
+}
+
 pub(super) async fn owner(api: &Api, cell: Cell) -> String {
     let found = api.get::<Value>(&format!("/v1/locate?cell={cell}")).await.unwrap();
     found["region"].as_str().unwrap().to_owned()
