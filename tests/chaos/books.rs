@@ -12,6 +12,7 @@ use tomato_shared::cell::RegionId;
 use tomato_shared::event::{Decoded, decode};
 
 use super::report::Report;
+use crate::stack::Stack;
 use crate::wait::poll_until;
 
 /// How long the hub may take to have all.
@@ -36,7 +37,7 @@ pub struct Books {
 
 impl Books {
     /// Into a report, where everything but `decided` has to be 0.
-    pub fn tell(self, region: &RegionId, report: &mut Report) {
+    fn tell(self, region: &RegionId, report: &mut Report) {
         report.row(&format!("{region}: events decided"), self.decided);
         report.none(&format!("{region}: lost at the hub"), self.lost);
         report.none(&format!("{region}: altered"), self.altered);
@@ -50,11 +51,21 @@ impl Books {
 /// One row on either side.
 type Row = (i64, Option<Vec<u8>>, Option<i64>, Vec<u8>);
 
+/// Compares every region with the hub.
+pub async fn audit(stack: &Stack, report: &mut Report) -> Result<(), String> {
+    let hub = stack.hub.as_ref().ok_or("no hub")?;
+    for node in &stack.nodes {
+        let books = compare(&node.region, node.server.data(), hub.server.data()).await?;
+        books.tell(&node.region, report);
+    }
+    Ok(())
+}
+
 /// Waits for the hub to have what the region has decided by now, and compares. `node` and `hub`: the data directories.
 ///
 /// The region goes on meanwhile (its timers do, when nobody orders), so the hub is read first: what it has by then the
 /// region has too.
-pub async fn compare(region: &RegionId, node: &Path, hub: &Path) -> Result<Books, String> {
+async fn compare(region: &RegionId, node: &Path, hub: &Path) -> Result<Books, String> {
     let file = node.join("region.db");
     let head = outbox(&file)?.last().map_or(0, |row| row.0);
     let events = poll_until("the hub to have all", LIMIT, async || match events(region, hub) {

@@ -130,11 +130,10 @@ struct Standing {
 
 /// Runs every fault in turn under one uninterrupted traffic.
 pub async fn run(plan: Plan) -> Report {
-    let mut report = Report::new("a region cut off from the hub");
-    if let Err(problem) = rounds(plan, &mut report).await {
-        report.fault(problem);
-    }
-    report
+    Report::of("a region cut off from the hub", async |report| {
+        rounds(plan, report).await
+    })
+    .await
 }
 
 async fn rounds(plan: Plan, report: &mut Report) -> Result<(), String> {
@@ -168,11 +167,8 @@ async fn rounds(plan: Plan, report: &mut Report) -> Result<(), String> {
 
 /// The same between machines of their own; see [`crate::network`].
 pub async fn run_apart(plan: Plan) -> Report {
-    let mut report = Report::new("a region cut off from the hub, each on a machine of its own");
-    if let Err(problem) = rounds_apart(plan, &mut report).await {
-        report.fault(problem);
-    }
-    report
+    let name = "a region cut off from the hub, each on a machine of its own";
+    Report::of(name, async |report| rounds_apart(plan, report).await).await
 }
 
 async fn rounds_apart(plan: Plan, report: &mut Report) -> Result<(), String> {
@@ -232,23 +228,11 @@ async fn under_traffic(
         town.until_placed(5).await?;
         faults(&stack, &town, report).await
     };
-    town.serve_while(other.serve_while(faults)).await???;
+    Town::serve_all_while(&[&town, &other], faults).await??;
     for (name, town) in [(CUT, town), (OTHER, other)] {
-        let complaints = town.tracker.complaints();
-        let (counts, differences) = town.differences(&stack).await;
-        report.row(&format!("{name}: orders acknowledged"), counts.placed);
-        report.none(&format!("{name}: not final"), counts.active());
-        report.none(&format!("{name}: unexpected answers"), complaints.len() as u64);
-        complaints
-            .iter()
-            .chain(&differences)
-            .for_each(|text| report.fault(text));
+        report.close(town, &stack, &format!("{name}: ")).await;
     }
-    for node in &stack.nodes {
-        let hub = stack.hub.as_ref().ok_or("no hub")?;
-        let books = books::compare(&node.region, node.server.data(), hub.server.data()).await?;
-        books.tell(&node.region, report);
-    }
+    books::audit(&stack, report).await?;
     stack.stop().await
 }
 

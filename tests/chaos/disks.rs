@@ -147,15 +147,9 @@ impl Scene {
         .await?;
         let there = node.api.all_orders().await.map_err(|error| error.to_string())?;
         let there: BTreeSet<OrderId> = there.iter().map(|order| order.id).collect();
-        let answered: BTreeSet<OrderId> = self.shop.answered().into_iter().collect();
         report.row("orders acknowledged", self.shop.count());
-        report.none("acknowledged and lost", answered.difference(&there).count() as u64);
-        report.none("orders nobody was told of", there.difference(&answered).count() as u64);
-        report.none("keys with one order", self.shop.count() - answered.len() as u64);
-        let hub = self.stack.hub.as_ref().ok_or("no hub")?;
-        books::compare(&node.region, node.server.data(), hub.server.data())
-            .await?
-            .tell(&node.region, report);
+        self.shop.compare(&there, "acknowledged and lost", report);
+        books::audit(&self.stack, report).await?;
         verify(&self.stack)
             .err()
             .into_iter()
@@ -174,11 +168,7 @@ fn writer_says(health: &Value) -> String {
 
 /// The disk below a node is full.
 pub async fn full() -> Report {
-    let mut report = Report::new("a full disk below a region");
-    if let Err(problem) = full_round(&mut report).await {
-        report.fault(problem);
-    }
-    report
+    Report::of("a full disk below a region", full_round).await
 }
 
 async fn full_round(report: &mut Report) -> Result<(), String> {
@@ -205,11 +195,7 @@ async fn full_round(report: &mut Report) -> Result<(), String> {
 
 /// The disk below a node does not say whether a commit is there.
 pub async fn failing() -> Report {
-    let mut report = Report::new("an I/O error at a region's commit");
-    if let Err(problem) = failing_round(&mut report).await {
-        report.fault(problem);
-    }
-    report
+    Report::of("an I/O error at a region's commit", failing_round).await
 }
 
 async fn failing_round(report: &mut Report) -> Result<(), String> {
@@ -230,11 +216,7 @@ async fn failing_round(report: &mut Report) -> Result<(), String> {
 /// The disk below the hub does not say whether a commit is there: the hub ends, the region sells on, and the hub has everything
 /// once it is started again.
 pub async fn failing_below_hub() -> Report {
-    let mut report = Report::new("an I/O error at the hub's commit");
-    if let Err(problem) = failing_below_hub_round(&mut report).await {
-        report.fault(problem);
-    }
-    report
+    Report::of("an I/O error at the hub's commit", failing_below_hub_round).await
 }
 
 async fn failing_below_hub_round(report: &mut Report) -> Result<(), String> {
@@ -263,11 +245,7 @@ async fn failing_below_hub_round(report: &mut Report) -> Result<(), String> {
 /// Only the broker's disk is full: orders go on, the hub gets them from the node itself, and when there is room again the broker
 /// takes them, too.
 pub async fn full_below_broker() -> Report {
-    let mut report = Report::new("a full disk below a region's broker");
-    if let Err(problem) = broker_round(&mut report).await {
-        report.fault(problem);
-    }
-    report
+    Report::of("a full disk below a region's broker", broker_round).await
 }
 
 async fn broker_round(report: &mut Report) -> Result<(), String> {

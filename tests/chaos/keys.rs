@@ -30,11 +30,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs all attacks from both places.
 pub async fn run() -> Report {
-    let mut report = Report::new("a region's key against what is not the region's");
-    if let Err(problem) = attacks(&mut report).await {
-        report.fault(problem);
-    }
-    report
+    Report::of("a region's key against what is not the region's", attacks).await
 }
 
 async fn attacks(report: &mut Report) -> Result<(), String> {

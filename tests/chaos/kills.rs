@@ -62,11 +62,8 @@ pub async fn strike(stack: &mut Stack, region: &str, victim: Victim) -> Result<(
 
 /// Kills the victim so many times.
 pub async fn run(victim: Victim, kills: u32) -> Report {
-    let mut report = Report::new(&format!("kill -9 of the {}", victim.name()));
-    if let Err(problem) = rounds(victim, kills, &mut report).await {
-        report.fault(problem);
-    }
-    report
+    let name = format!("kill -9 of the {}", victim.name());
+    Report::of(&name, async |report| rounds(victim, kills, report).await).await
 }
 
 async fn rounds(victim: Victim, kills: u32, report: &mut Report) -> Result<(), String> {
@@ -85,28 +82,15 @@ async fn rounds(victim: Victim, kills: u32, report: &mut Report) -> Result<(), S
     };
     town.serve_while(strikes).await??;
     let served_s = began.elapsed().as_secs_f64();
-    let complaints = town.tracker.complaints();
     let ended = Instant::now();
-    let (counts, differences) = town.differences(&stack).await;
     report.row("kills", kills);
     report.row("slowest return, s", format!("{:.1}", slowest.as_secs_f64()));
-    report.row("orders acknowledged", counts.placed);
+    let counts = report.close(town, &stack, "").await;
     report.row("orders a second", format!("{:.1}", counts.placed as f64 / served_s));
-    report.none("not final", counts.active());
-    report.none("unexpected answers", complaints.len() as u64);
-    complaints
-        .iter()
-        .chain(&differences)
-        .for_each(|text| report.fault(text));
     report.row(
         "hub equal after the last order, s",
         format!("{:.1}", ended.elapsed().as_secs_f64()),
     );
-    let (node, hub) = (
-        stack.nodes.first().ok_or("no region")?,
-        stack.hub.as_ref().ok_or("no hub")?,
-    );
-    let books = books::compare(&node.region, node.server.data(), hub.server.data()).await?;
-    books.tell(&node.region, report);
+    books::audit(&stack, report).await?;
     stack.stop().await
 }

@@ -60,10 +60,8 @@ pub fn unavailable() -> Option<String> {
 
 /// Cuts the power so many times, and once more of the control.
 pub async fn run(machine: Machine, cuts: u32) -> Report {
-    let mut report = Report::new(&format!("power cuts of the {machine:?} machine").to_lowercase());
-    if let Err(problem) = rounds(machine, cuts, &mut report).await {
-        report.fault(problem);
-    }
+    let name = format!("power cuts of the {machine:?} machine").to_lowercase();
+    let mut report = Report::of(&name, async |report| rounds(machine, cuts, report).await).await;
     match controls(machine).await {
         Ok(lost) => {
             report.row("control without fsync: lost", lost);
@@ -303,14 +301,8 @@ impl Rig {
     async fn compare(&mut self, shop: &Shop, report: &mut Report) -> Result<(), String> {
         let node = self.stack.nodes.first().ok_or("no region")?;
         let there = orders(&node.server.data().join("region.db")).map_err(|error| error.to_string())?;
-        let answered: BTreeSet<OrderId> = shop.answered().into_iter().collect();
-        report.none("orders lost in the end", answered.difference(&there).count() as u64);
-        report.none("orders nobody was told of", there.difference(&answered).count() as u64);
-        report.none("keys with one order", shop.count() - answered.len() as u64);
-        let hub = self.stack.hub.as_ref().ok_or("no hub")?;
-        let books = books::compare(&node.region, node.server.data(), hub.server.data()).await?;
-        books.tell(&node.region, report);
-        Ok(())
+        shop.compare(&there, "orders lost in the end", report);
+        books::audit(&self.stack, report).await
     }
 
     async fn until_hub_has_all(&mut self) -> Result<(), String> {

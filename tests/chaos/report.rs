@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use crate::city::tracker::Counts;
+use crate::stack::Stack;
+use crate::town::Town;
+
 /// The outcome of one run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
@@ -11,11 +15,16 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn new(name: &str) -> Self {
-        Self {
+    /// What a run tells. One that cannot go on has a fault more, which says why.
+    pub async fn of(name: &str, run: impl AsyncFnOnce(&mut Self) -> Result<(), String>) -> Self {
+        let mut report = Self {
             name: name.to_owned(),
             ..Self::default()
+        };
+        if let Err(problem) = run(&mut report).await {
+            report.fault(problem);
         }
+        report
     }
 
     /// A line of the table.
@@ -39,6 +48,19 @@ impl Report {
     pub fn none(&mut self, what: &str, count: u64) {
         self.row(what, count);
         self.expect(count == 0, || format!("{what}: {count}"));
+    }
+
+    /// Closes a town: every order is final, its people were told nothing strange, and hub and region agree. `of`: the town's
+    /// name in the rows, where there are several.
+    pub async fn close(&mut self, town: Town, stack: &Stack, of: &str) -> Counts {
+        let complaints = town.tracker.complaints();
+        let (counts, differences) = town.differences(stack).await;
+        self.row(&format!("{of}orders acknowledged"), counts.placed);
+        self.none(&format!("{of}not final"), counts.active());
+        self.none(&format!("{of}unexpected answers"), complaints.len() as u64);
+        let found = complaints.into_iter().chain(differences);
+        found.for_each(|text| self.fault(text));
+        counts
     }
 
     /// Everything that should not have been; empty when the run passed.

@@ -1,7 +1,7 @@
 //! Customers who only order, each once, as fast as they are answered, and remember what they were told. A wish without an
 //! answer is tried again with its key until it has one, as any app must.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tomato_shared::id::{OrderId, UserId};
 
+use super::report::Report;
 use crate::city::habits::Habits;
 use crate::city::tracker::Tracker;
 use crate::city::world::Size;
@@ -148,6 +149,14 @@ impl Shop {
     /// How many were.
     pub fn count(&self) -> u64 {
         self.book().answered.len() as u64
+    }
+
+    /// Compares what was answered with the orders that are `there`. `lost`: what the row of the missing ones is called.
+    pub fn compare(&self, there: &BTreeSet<OrderId>, lost: &str, report: &mut Report) {
+        let answered: BTreeSet<OrderId> = self.answered().into_iter().collect();
+        report.none(lost, answered.difference(there).count() as u64);
+        report.none("orders nobody was told of", there.difference(&answered).count() as u64);
+        report.none("keys that share an order", self.count() - answered.len() as u64);
     }
 
     /// Answers that nobody expected.

@@ -28,11 +28,7 @@ const STORE_BYTES: i64 = 64 << 20;
 
 /// Runs all of it, one after the other.
 pub async fn run() -> Report {
-    let mut report = Report::new("streams deleted, a store full, the hub gone");
-    if let Err(problem) = rounds(&mut report).await {
-        report.fault(problem);
-    }
-    report
+    Report::of("streams deleted, a store full, the hub gone", rounds).await
 }
 
 async fn rounds(report: &mut Report) -> Result<(), String> {
@@ -61,22 +57,8 @@ async fn rounds(report: &mut Report) -> Result<(), String> {
         heal(&stack, &town, ("hub lost and enrolled anew", Instant::now()), report).await
     };
     town.serve_while(faults).await??;
-    let complaints = town.tracker.complaints();
-    let (counts, differences) = town.differences(&stack).await;
-    report.row("orders acknowledged", counts.placed);
-    report.none("not final", counts.active());
-    report.none("unexpected answers", complaints.len() as u64);
-    complaints
-        .iter()
-        .chain(&differences)
-        .for_each(|text| report.fault(text));
-    let (node, hub) = (
-        stack.nodes.first().ok_or("no region")?,
-        stack.hub.as_ref().ok_or("no hub")?,
-    );
-    books::compare(&node.region, node.server.data(), hub.server.data())
-        .await?
-        .tell(&node.region, report);
+    report.close(town, &stack, "").await;
+    books::audit(&stack, report).await?;
     stack.stop().await
 }
 

@@ -75,10 +75,7 @@ async fn every_page_of_the_hub_shows_what_the_api_says() {
         driven.await.unwrap();
     };
     // People come as long as the browser looks, however slow the machine is.
-    blr.serve_while(bom.serve_while(del.serve_while(drive)))
-        .await
-        .and_then(|inner| inner?)
-        .unwrap();
+    Town::serve_all_while(&[blr, bom, del], drive).await.unwrap();
     drop(towns);
     stack.stop().await.unwrap();
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinError;
 
 use crate::city::habits::Habits;
 use crate::city::tracker::{Counts, Tracker};
@@ -74,13 +75,28 @@ impl Town {
     /// Customers come while `meanwhile` goes on; then no more, and those who have ordered are served. An error names the
     /// orders that did not end.
     pub async fn serve_while<T>(&self, meanwhile: impl Future<Output = T>) -> Result<T, String> {
+        Self::serve_all_while(&[self], meanwhile).await
+    }
+
+    /// The same in several towns, which close at the same time.
+    pub async fn serve_all_while<T>(towns: &[&Self], meanwhile: impl Future<Output = T>) -> Result<T, String> {
         let (closing, closed) = watch::channel(false);
-        let traffic = tokio::spawn(Traffic::run(self.city.clone(), Quota::Until(closed)));
+        let serve = |town: &&Self| tokio::spawn(Traffic::run(town.city.clone(), Quota::Until(closed.clone())));
+        let traffic: Vec<_> = towns.iter().map(serve).collect();
         let value = meanwhile.await;
         closing.send_replace(true);
-        match tokio::time::timeout(SERVE_LIMIT, traffic).await {
-            Ok(ended) => ended.map(|()| value).map_err(|error| error.to_string()),
-            Err(_) => Err(format!("orders do not end: {:?}", self.counts())),
+        let ended = async {
+            for town in traffic {
+                town.await?;
+            }
+            Ok::<_, JoinError>(value)
+        };
+        match tokio::time::timeout(SERVE_LIMIT, ended).await {
+            Ok(ended) => ended.map_err(|error| error.to_string()),
+            Err(_) => {
+                let counts: Vec<_> = towns.iter().map(|town| town.counts()).collect();
+                Err(format!("orders do not end: {counts:?}"))
+            }
         }
     }
 
