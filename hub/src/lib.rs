@@ -357,6 +357,7 @@ impl Parts {
             phone_key: self.phone_key,
             broker: Some(self.client),
             looks: Looks::default(),
+            stop: stop.clone(),
         };
         let mut stop = stop.clone();
         supervisor.spawn("http", async move {

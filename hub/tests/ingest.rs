@@ -8,13 +8,17 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use serde::Serialize;
+use serde_json::{Value, json};
 use support::life::{START, TOTAL_MINOR, Talker};
 use support::node::Node;
-use support::{World, eventually};
+use support::{Page, World, eventually};
+use tokio_tungstenite::tungstenite::Message;
 use tomato_hub::Hub;
 use tomato_shared::runtime::shutdown::Exit;
 use tomato_shared::time::UnixMs;
@@ -284,4 +288,71 @@ async fn hub_serves_without_a_broker_and_after_a_clean_restart() {
     assert_eq!(world.get("/v1/overview").await.unwrap()["sum"]["delivered"], 3);
     assert_eq!(world.get("/readyz?verbose").await.unwrap()["checks"][1]["ok"], false);
     assert_eq!(hub.shutdown().await, Exit::Clean);
+}
+
+/// What a page was told of regions, alerts aside, or why it was let go.
+async fn told(page: &mut Page) -> Result<Value, String> {
+    loop {
+        let frame = tokio::time::timeout(Duration::from_secs(60), page.next())
+            .await
+            .unwrap();
+        match frame.unwrap().unwrap() {
+            Message::Text(text) => {
+                let mut told: Value = serde_json::from_str(&text).unwrap();
+                if told["regions"] != json!({}) {
+                    return Ok(told["regions"].take());
+                }
+            }
+            Message::Close(frame) => return Err(frame.unwrap().reason.as_str().to_owned()),
+            Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_) => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_hear_of_what_was_applied_until_the_hub_stops() {
+    let world = World::new();
+    let (first, second) = (world.enrol("blr"), world.enrol("ams"));
+    let mut blr = Node::start(&world, "blr", &first).await;
+    let mut ams = Node::start(&world, "ams", &second).await;
+    let hub = Hub::start(world.config()).await.unwrap();
+    let (mut all, mut of_ams) = (world.live(None).await, world.live(Some(&["ams"])).await);
+    blr.commit_orders(4);
+    blr.publish().await;
+    let (mut seq, mut orders) = (0, BTreeSet::new());
+    while seq < 28 {
+        let moved = told(&mut all).await.unwrap()["blr"].take();
+        let next = moved["applied_seq"].as_u64().unwrap();
+        assert!(
+            seq < next && world.applied("blr") >= next,
+            "told before it was committed"
+        );
+        seq = next;
+        orders.extend(moved["orders"].as_array().unwrap().iter().map(ToString::to_string));
+    }
+    let listed = world.get("/v1/orders?region=blr").await.unwrap();
+    let listed = listed["orders"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|order| order["id"].to_string());
+    assert_eq!(orders, listed.collect());
+
+    ams.commit_orders(1);
+    ams.publish().await;
+    let regions = told(&mut of_ams).await.unwrap();
+    let names: Vec<_> = regions.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["ams"], "of blr it heard nothing");
+    // The pages are not asked to go: they are told, and the hub does not wait for them.
+    assert_eq!(hub.shutdown().await, Exit::Clean);
+    for page in [&mut all, &mut of_ams] {
+        let end = loop {
+            if let Err(end) = told(page).await {
+                break end;
+            }
+        };
+        assert_eq!(end, "stopping");
+    }
+    blr.stop().await;
+    ams.stop().await;
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use http::header::AUTHORIZATION;
@@ -48,6 +49,13 @@ impl Operator {
     /// Whose token it is.
     pub(super) fn subject(&self) -> &str {
         &self.claims.sub
+    }
+
+    /// For how long the token is good.
+    pub(super) fn token_left(&self) -> Duration {
+        let left_s = self.claims.exp.saturating_sub(clock::now().0 / 1_000);
+        // Far ends are a matter of years; a timer wants no more than one.
+        Duration::from_secs(u64::try_from(left_s).unwrap_or(0).min(365 * 86_400))
     }
 
     /// What the operator may do.

@@ -61,6 +61,7 @@ use tomato_shared::directory::Directory;
 use tomato_shared::phone::PhoneKey;
 use tomato_shared::runtime::jwt::Verifier;
 use tomato_shared::runtime::problem::Problem;
+use tomato_shared::runtime::shutdown::StopSignal;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::changes::Changes;
@@ -90,6 +91,7 @@ pub(crate) struct App {
     /// `None` in tests without a broker.
     pub(crate) broker: Option<async_nats::Client>,
     pub(crate) looks: Looks,
+    pub(crate) stop: StopSignal,
 }
 
 /// The whole API.

@@ -1,4 +1,5 @@
 mod control;
+mod live;
 mod wider;
 
 use std::time::Instant;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use tomato_shared::cell::{CellSet, RegionId};
 use tomato_shared::directory::Map;
 use tomato_shared::runtime::jwt::{Claims, Role, SigningKey, TrustedIssuer};
+use tomato_shared::runtime::shutdown::Supervisor;
 use tomato_shared::subject::Origin;
 use tomato_shared::sync::Heartbeat;
 use tomato_shared::time::UnixMs;
@@ -31,6 +33,9 @@ struct Api {
     key: SigningKey,
     conn: rusqlite::Connection,
     live: Arc<Live>,
+    changes: Changes,
+    /// Of no tasks; without it the API counts as stopping.
+    supervisor: Supervisor,
     _dir: tempfile::TempDir,
 }
 
@@ -86,6 +91,7 @@ impl Api {
             issuer: "tomato".into(),
             keys: key.jwk_set().unwrap(),
         };
+        let (changes, supervisor) = (Changes::default(), Supervisor::default());
         let app = App {
             readers: Pool::readers(&path, 2).unwrap(),
             writer: Pool::writer(&path).unwrap(),
@@ -98,22 +104,30 @@ impl Api {
             verifier: Arc::new(Verifier::new("tomato", vec![issuer], 10)),
             page: Arc::default(),
             phone_key: Arc::new(PHONE_KEY),
-            changes: Changes::default(),
+            changes: changes.clone(),
             directory: watch::channel(Arc::new(Directory::new(map()))).1,
             editions: Arc::default(),
             broker: None,
             looks: crate::looks::Looks::default(),
+            stop: supervisor.stop_signal(),
         };
         Self {
             router: router(app),
             key,
             conn,
             live,
+            changes,
+            supervisor,
             _dir: dir,
         }
     }
 
     fn token(&self, role: Role, regions: Option<&[&str]>) -> String {
+        self.token_for(60, role, regions)
+    }
+
+    /// A token that is good for so many seconds.
+    fn token_for(&self, seconds: i64, role: Role, regions: Option<&[&str]>) -> String {
         let now_s = clock::now().0 / 1_000;
         let claims = Claims {
             iss: "tomato".into(),
@@ -124,7 +138,7 @@ impl Api {
             regions: regions.map(|names| names.iter().map(ToString::to_string).collect()),
             iat: now_s,
             nbf: now_s,
-            exp: now_s + 60,
+            exp: now_s + seconds,
             jti: "1".into(),
         };
         self.key.mint(&claims).unwrap()

@@ -14,6 +14,8 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::{WebSocketStream, client_async};
 use tomato_hub::config::HubConfig;
 use tomato_hub::enrol::{self, Added, Enrolment};
 use tomato_shared::runtime::jwt::{Claims, Role, SigningKey};
@@ -45,6 +47,9 @@ pub(crate) fn free_port() -> u16 {
 pub(crate) fn nats_binary() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/bin/nats-server")
 }
+
+/// A socket at `/v1/live`.
+pub(crate) type Page = WebSocketStream<TcpStream>;
 
 /// A hub's directory, ports and keys; the hub itself may run or not.
 #[derive(Debug)]
@@ -160,7 +165,7 @@ impl World {
 
     /// `GET` with an operator's token; `None` while nobody answers.
     pub(crate) async fn get(&self, path: &str) -> Option<Value> {
-        let token = self.token();
+        let token = self.token(None);
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.http_port)).await.ok()?;
         let request =
             format!("GET {path} HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n");
@@ -179,7 +184,19 @@ impl World {
         regions.iter().find(|region| region["region"] == name).cloned()
     }
 
-    fn token(&self) -> String {
+    /// A socket at `/v1/live`, for an operator of these regions.
+    pub(crate) async fn live(&self, regions: Option<&[&str]>) -> Page {
+        let url = format!("ws://127.0.0.1:{}/v1/live", self.http_port);
+        let mut request = url.into_client_request().unwrap();
+        let protocols = format!("json, bearer.{}", self.token(regions));
+        request
+            .headers_mut()
+            .insert("sec-websocket-protocol", protocols.parse().unwrap());
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.http_port)).await.unwrap();
+        client_async(request, stream).await.unwrap().0
+    }
+
+    fn token(&self, regions: Option<&[&str]>) -> String {
         let key = SigningKey::load_or_create(&self.path("key.pem")).unwrap();
         let claims = Claims {
             iss: "tomato".into(),
@@ -187,7 +204,7 @@ impl World {
             sub: "opr_1".into(),
             role: Role::Operator,
             restaurant: None,
-            regions: None,
+            regions: regions.map(|names| names.iter().map(ToString::to_string).collect()),
             iat: 0,
             nbf: 0,
             exp: i64::MAX,
