@@ -114,6 +114,8 @@ rejections! {
     DriverElsewhere "driver_elsewhere" 409 Later "The driver belongs to another region now.";
     /// The driver is not signed on.
     DriverOffline "driver_offline" 409 Never "Sign on first.";
+    /// The shift would have ended before it begins.
+    ShiftOver "shift_over" 422 Never "The shift would be over already; give an end that is to come, or none.";
     /// The driver carries an order.
     DriverBusy "driver_busy" 409 Later "Finish or cancel your delivery first.";
     /// The proof does not match.

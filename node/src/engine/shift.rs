@@ -42,7 +42,12 @@ pub(super) fn run(draft: &mut Draft<'_>, id: DriverId, command: &DriverCommand) 
             online: true,
             vehicle,
             until,
-        } => sign_on(draft, id, *vehicle, *until)?,
+        } => {
+            if until.is_some_and(|until| until <= draft.now) {
+                return Err(Rejection::ShiftOver.into());
+            }
+            sign_on(draft, id, *vehicle, *until)?;
+        }
         DriverCommand::SetOnline { online: false, .. } => sign_off(draft, id)?,
         DriverCommand::DepositCash(amount_minor) => deposit(draft, id, *amount_minor)?,
     }
@@ -83,17 +88,17 @@ fn sorted(spans: &[Span]) -> Vec<Span> {
     planned
 }
 
-/// Signs a driver on. Whoever is on already may change vehicle and end.
+/// Signs a driver on. Whoever is on already may change vehicle and end. One whose end has passed on the way here is on until
+/// [`end_if_over`].
 pub(super) fn sign_on(
     draft: &mut Draft<'_>,
     id: DriverId,
     vehicle: Option<Vehicle>,
-    until: Option<UnixMs>,
+    ends_at: Option<UnixMs>,
 ) -> Result<(), Refusal> {
     let now = draft.now;
     let row = draft.driver(id)?;
     let was_online = row.online;
-    let ends_at = until.filter(|until| *until > now);
     let started_at = row.shift.filter(|_| was_online).map_or(now, |shift| shift.started_at);
     let shift = Some(Shift { started_at, ends_at });
     if was_online && row.shift == shift && vehicle.is_none_or(|vehicle| vehicle == row.vehicle) {

@@ -96,6 +96,21 @@ fn an_idle_driver_goes_over_once_and_the_giver_has_no_say_any_more() {
 }
 
 #[test]
+fn a_shift_that_ends_on_the_way_is_over_where_the_driver_arrives() {
+    let mut worlds = worlds();
+    let shift = super::shifts::until(&worlds[0], 30);
+    worlds[0].ok(By::Driver(driver(1)), shift);
+    worlds[0].ok(By::System, hand_over(1, 1, None));
+    let (_, arrival) = leaving(&worlds[0], driver(1)).unwrap();
+    worlds[1].pass(DurationMs::from_mins(31));
+    let come = ["driver.taken_over", "driver.status.changed", "driver.status.changed"];
+    worlds[1].check(By::System, take(&arrival, 1), Ok(&come));
+    let row = worlds[1].city.driver(driver(1)).unwrap();
+    assert!(row.is_ours() && !row.online && row.shift.is_none());
+    assert!(worlds[1].disk.timers.is_empty());
+}
+
+#[test]
 fn only_the_region_itself_hands_over_and_nobody_who_is_busy() {
     let mut worlds = worlds();
     worlds[0].check(OPERATOR, hand_over(1, 1, None), Err(Rejection::Forbidden));

@@ -4,6 +4,7 @@ use tomato_shared::id::{OfferId, OrderId};
 use tomato_shared::rejection::Rejection as R;
 use tomato_shared::time::DurationMs;
 
+use super::super::shifts::until;
 use super::super::world::{OPERATOR, World, driver, fail, sign};
 use super::{Case, check_all, kitchen, me, rider};
 use crate::engine::command::{Command as C, DriverCommand, OrderCommand as O};
@@ -140,6 +141,11 @@ const SIGNING: &[Case] = &[
         "signs another off",
         |_| (rider(1), sign(driver(2), false)),
         R::Forbidden,
+    ),
+    (
+        "signs on for a shift that is over",
+        |w| (rider(1), until(w, 0)),
+        R::ShiftOver,
     ),
     ("is not known", |_| (rider(66), sign(driver(66), true)), R::NotFound),
     (
