@@ -10,7 +10,7 @@ use crate::id::{DriverId, OrderId};
 use crate::time::UnixMs;
 
 /// Sent by a node every two seconds of real time on [`crate::subject::heartbeat`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Heartbeat {
     /// The node's current incarnation.
     pub incarnation: u32,

@@ -6,12 +6,13 @@ use std::path::Path;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tomato_shared::cell::RegionId;
 use tomato_tests::ports;
+use tomato_tests::process::ask_hub;
 use tomato_tests::stack::{Stack, StackPlan};
 use tomato_tests::wait::poll_until;
 use toml::{Table, Value};
 
 use crate::Town;
-use crate::regions::{LIMIT, hub_command, until_seen};
+use crate::regions::{LIMIT, until_seen};
 
 const ORDERS: u64 = 2;
 
@@ -47,7 +48,7 @@ fn enrol(folder: &Path, region: &str) -> Table {
     let keys = folder.join("keys");
     let out = keys.to_str().unwrap();
     let args = ["region", "add", "--region", region, "--rotate", "--out", out];
-    let mut written: Table = hub_command(folder, &args).parse().unwrap();
+    let mut written: Table = ask_hub(folder, &args).unwrap().parse().unwrap();
     let leaf = table(table(&mut written, "broker"), "leaf").clone();
     edit(&folder.join(format!("{region}.toml")), |file| {
         table(file, "broker").insert("leaf".into(), Value::Table(leaf.clone()));

@@ -6,10 +6,10 @@ mod crowd;
 use std::time::Instant;
 
 use rustix::process::Signal;
-use tomato_tests::process::signal;
+use tomato_tests::process::{ask_hub, signal};
 
 use crate::directory::{REGIONS, three};
-use crowd::{Crowd, all_know_the_map, ask, audit, cells_command, kitchens, owner, reaches};
+use crowd::{Crowd, all_know_the_map, ask, audit, kitchens, owner, reaches};
 
 const MOVES: usize = 20;
 
@@ -31,7 +31,11 @@ async fn twenty_moves_under_traffic_lose_and_double_no_order() {
         reaches(&folder, &number, "done").await;
         took.push(began.elapsed());
         crowd.more_orders(5).await;
-        let again = cells_command(&folder, &["move", "--from", &from, "--to", to, &cell.to_string()]).unwrap();
+        let again = ask_hub(
+            &folder,
+            &["cells", "move", "--from", &from, "--to", to, &cell.to_string()],
+        )
+        .unwrap();
         assert!(again.contains("already"), "{again}");
     }
     let seen = crowd.end().await;
@@ -118,16 +122,18 @@ async fn a_move_is_called_off_and_regions_are_split_and_merged() {
     assert!(signal(pid, Signal::STOP));
     let number = ask(&folder, "blr", "hyd", kitchens[0].cell);
     reaches(&folder, &number, "leaving").await;
-    assert!(cells_command(&folder, &["status"]).unwrap().contains("waits for blr"));
-    cells_command(&folder, &["cancel", &number]).unwrap();
+    assert!(
+        ask_hub(&folder, &["cells", "status"])
+            .unwrap()
+            .contains("waits for blr")
+    );
+    ask_hub(&folder, &["cells", "cancel", &number]).unwrap();
     reaches(&folder, &number, "cancelled").await;
     signal(pid, Signal::CONT);
     crowd.more_orders(10).await;
     assert_eq!(owner(stack.hub().server.public(), kitchens[0].cell).await, "blr");
-    let refused = cells_command(
-        &folder,
-        &["split", "blr", "--into", "hyd", &kitchens[0].cell.to_string()],
-    );
+    let cell = kitchens[0].cell.to_string();
+    let refused = ask_hub(&folder, &["cells", "split", "blr", "--into", "hyd", &cell]);
     assert!(refused.unwrap_err().contains("has cells already"));
     // Everything of blr to hyd, and of hyd to maa; then blr is as empty as a new region, and gets a cell back by a split.
     for (from, into, cell) in [
@@ -136,11 +142,11 @@ async fn a_move_is_called_off_and_regions_are_split_and_merged() {
         ("maa", "blr", Some(kitchens[1].cell.to_string())),
     ] {
         let verb = if cell.is_some() { "split" } else { "merge" };
-        let args: Vec<&str> = [verb, from, "--into", into]
+        let args: Vec<&str> = ["cells", verb, from, "--into", into]
             .into_iter()
             .chain(cell.as_deref())
             .collect();
-        let said = cells_command(&folder, &args).unwrap();
+        let said = ask_hub(&folder, &args).unwrap();
         reaches(&folder, said.split(' ').nth(1).unwrap(), "done").await;
         crowd.more_orders(5).await;
     }

@@ -2,7 +2,6 @@
 //! at once and for good, while they sell on.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use http::Method;
@@ -11,7 +10,7 @@ use tomato_shared::cell::RegionId;
 use tomato_tests::client::{Api, Request, connections};
 use tomato_tests::compare::verify;
 use tomato_tests::ports;
-use tomato_tests::process::workspace_program;
+use tomato_tests::process::ask_hub;
 use tomato_tests::server::Server;
 use tomato_tests::stack::{Stack, StackPlan, TestHub};
 use tomato_tests::wait::poll_until;
@@ -19,17 +18,6 @@ use tomato_tests::wait::poll_until;
 use crate::Town;
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(180);
-
-pub(crate) fn hub_command(folder: &Path, args: &[&str]) -> String {
-    let output = Command::new(workspace_program("tomato-hub").unwrap())
-        .args(args)
-        .arg("--config")
-        .arg(folder.join("hub.toml"))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
 
 /// The node's word on its link, and whether it takes orders.
 async fn link(server: &Server) -> Option<(bool, String, u16)> {
@@ -71,7 +59,7 @@ async fn revoked_region_is_cut_off_at_once_and_for_good_and_others_are_not() {
         until_seen(stack.hub(), region, "up").await;
     }
     let broker = stack.hub().server.nats_pid();
-    hub_command(stack.folder(), &["region", "revoke", "--region", "blr"]);
+    ask_hub(stack.folder(), &["region", "revoke", "--region", "blr"]).unwrap();
     until_refused(&stack.node("blr").server).await;
     until_seen(stack.hub(), &blr, "down").await;
     until_seen(stack.hub(), &hyd, "up").await;
@@ -86,7 +74,7 @@ async fn revoked_region_is_cut_off_at_once_and_for_good_and_others_are_not() {
     let head = stack.node("blr").api.overview().await.unwrap().outbox.head_seq;
     assert!(applied < head, "the hub has {applied} of {head}");
     // Let in again it gets a new key, and the hub what it lacks.
-    hub_command(
+    ask_hub(
         stack.folder(),
         &[
             "region",
@@ -96,7 +84,8 @@ async fn revoked_region_is_cut_off_at_once_and_for_good_and_others_are_not() {
             "--out",
             stack.folder().join("keys").to_str().unwrap(),
         ],
-    );
+    )
+    .unwrap();
     stack.node("blr").server.stop().await.unwrap();
     stack.node("blr").server.start().await.unwrap();
     town.close(&stack, 3).await;
@@ -125,7 +114,7 @@ async fn region_starts_from_what_add_has_written_and_appears_at_a_hub_that_runs(
         &url,
     ];
     args.extend(site.split(' '));
-    let printed = hub_command(stack.folder(), &args);
+    let printed = ask_hub(stack.folder(), &args).unwrap();
     let config = out.join("blr.toml");
     assert_eq!(printed, std::fs::read_to_string(&config).unwrap());
     // Only what a second region on one machine has to have of its own.

@@ -11,7 +11,7 @@ use tomato_shared::order::OrderState;
 use crate::city::tracker::Tracker;
 use crate::client::ApiError;
 use crate::hub_view::Totals;
-use crate::process::workspace_program;
+use crate::process::{in_namespace, said_by, workspace_program};
 use crate::stack::{Stack, TestHub, TestNode};
 use crate::view::Overview;
 use crate::wait::poll_until;
@@ -89,8 +89,8 @@ pub async fn settle(stack: &Stack, tracker: &Tracker, limit: Duration) -> Result
     drop(agreed.await);
     let mut found = last?;
     if found.differences.is_empty() && stack.hub.is_some() {
-        let command = verification(stack)?;
-        let verified = tokio::task::spawn_blocking(move || said_by(command)).await;
+        let mut command = verification(stack)?;
+        let verified = tokio::task::spawn_blocking(move || said_by(&mut command)).await;
         found
             .differences
             .extend(verified.map_err(|error| error.to_string())?.err());
@@ -101,7 +101,7 @@ pub async fn settle(stack: &Stack, tracker: &Tracker, limit: Duration) -> Result
 /// What `tomato-hub verify` says, row by row and by hash; an error where anything differs. The hub has to run, and every
 /// region.
 pub fn verify(stack: &Stack) -> Result<String, String> {
-    said_by(verification(stack)?)
+    said_by(&mut verification(stack)?)
 }
 
 /// The command, in the hub's namespace where it has one.
@@ -110,8 +110,9 @@ fn verification(stack: &Stack) -> Result<Command, String> {
     let mut command = match &stack.network {
         None => Command::new(program),
         Some(network) => {
-            let mut within = Command::new("ip");
-            within.args(["netns", "exec", &network.hub().namespace]).arg(program);
+            let [enter, which] = in_namespace(&network.hub().namespace);
+            let mut within = Command::new(enter);
+            within.arg(which).arg(program);
             within
         }
     };
@@ -119,18 +120,6 @@ fn verification(stack: &Stack) -> Result<Command, String> {
         .args(["verify", "--config"])
         .arg(stack.folder().join("hub.toml"));
     Ok(command)
-}
-
-fn said_by(mut verification: Command) -> Result<String, String> {
-    let output = verification
-        .output()
-        .map_err(|error| format!("tomato-hub verify: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if output.status.success() {
-        Ok(text)
-    } else {
-        Err(format!("{text}{}", String::from_utf8_lossy(&output.stderr)))
-    }
 }
 
 /// Compares once.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::process::said_by;
 use crate::wait::poll_until;
 
 /// How long the last user of a disk may take to let it go.
@@ -77,7 +78,18 @@ impl Disk {
             }
         });
         released.await.map_err(|error| format!("{error}: {last}"))?;
-        self.mount()
+        self.mount()?;
+        // Who is in a namespace of mounts that is older than the umount has the disk still, as it is without power; then this is
+        // the same one.
+        let probe = self.mount.join("power-is-on");
+        File::create(&probe)
+            .and_then(|_| std::fs::remove_file(&probe))
+            .map_err(|error| {
+                format!(
+                    "{} is held by another namespace of mounts: {error}",
+                    self.image.display()
+                )
+            })
     }
 
     /// Free bytes.
@@ -105,13 +117,7 @@ fn runs(program: &str) -> bool {
 }
 
 fn run(program: &str, options: &[&str], paths: &[&Path]) -> Result<(), String> {
-    let output = Command::new(program).args(options).args(paths).output();
-    let output = output.map_err(|error| format!("{program}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{program} {paths:?}: {}", said.trim()))
+    said_by(Command::new(program).args(options).args(paths)).map(drop)
 }
 
 #[cfg(test)]

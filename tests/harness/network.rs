@@ -11,6 +11,8 @@
 use std::net::Ipv4Addr;
 use std::process::Command;
 
+use crate::process::said_by;
+
 /// Networks that can be there at once, told apart by a number in every name and address.
 const NUMBERS: std::ops::Range<u8> = 1..100;
 /// Each link has a block of four addresses, and a network has a byte of them.
@@ -197,11 +199,5 @@ fn index(region: usize) -> Result<u8, String> {
 }
 
 fn ip(args: &[&str]) -> Result<(), String> {
-    let output = Command::new("ip").args(args).output();
-    let output = output.map_err(|error| format!("ip: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("ip {}: {}", args.join(" "), said.trim()))
+    said_by(Command::new("ip").args(args)).map(drop)
 }

@@ -47,10 +47,9 @@ impl Program {
 
     /// Has the runs to come in a network namespace.
     pub fn within(&mut self, namespace: &str) {
-        let executable = std::mem::replace(&mut self.executable, "ip".into());
-        let before = ["netns", "exec", namespace].map(str::to_owned);
-        let program = executable.display().to_string();
-        self.args.splice(..0, before.into_iter().chain([program]));
+        let [enter, which] = in_namespace(namespace);
+        let program = std::mem::replace(&mut self.executable, enter.into());
+        self.args.splice(..0, [which, program.display().to_string()]);
     }
 
     /// Starts it. In a process group of its own, so that Ctrl-C in a terminal reaches only the parent, which then
@@ -132,6 +131,12 @@ impl Drop for Program {
     }
 }
 
+/// What stands before a program that is to run in a network namespace. Not `ip netns exec`: that makes a namespace of mounts
+/// as well, in which every disk that is unmounted meanwhile stays mounted.
+pub fn in_namespace(name: &str) -> [String; 2] {
+    ["nsenter".to_owned(), format!("--net=/run/netns/{name}")]
+}
+
 /// The end of a log file under a headline.
 pub fn tail_of(name: &str, log: &Path) -> String {
     format!("--- {name} ({})\n{}", log.display(), tail(log))
@@ -161,6 +166,30 @@ pub fn signal(pid: u32, signal: Signal) -> bool {
 /// Whether the process exists (a zombie counts).
 pub fn exists(pid: u32) -> bool {
     pid_of(pid).is_some_and(|pid| test_kill_process(pid).is_ok())
+}
+
+/// Runs a command to its end. What it has written to stdout, or both streams with its name where it failed.
+pub fn said_by(command: &mut Command) -> Result<String, String> {
+    let output = command.output();
+    let name = command_line(command);
+    let output = output.map_err(|error| format!("{name}: {error}"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match output.status.success() {
+        true => Ok(text(&output.stdout)),
+        false => Err(format!("{name}: {}{}", text(&output.stdout), text(&output.stderr))),
+    }
+}
+
+fn command_line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    words.join(" ")
+}
+
+/// Runs `tomato-hub` as an operator does, with the hub's configuration in `folder`.
+pub fn ask_hub(folder: &Path, args: &[&str]) -> Result<String, String> {
+    let mut command = Command::new(workspace_program("tomato-hub")?);
+    said_by(command.args(args).arg("--config").arg(folder.join("hub.toml")))
 }
 
 /// The number in a pid file.

@@ -193,11 +193,8 @@ fn hear(live: &Live) {
         at: UnixMs(8_000),
         public_url: "http://blr.example".into(),
         version: "1".into(),
-        active_orders: 0,
         drivers_online: 2,
-        fenced: false,
-        directory: Default::default(),
-        control: Default::default(),
+        ..Heartbeat::default()
     };
     let heard = Heard {
         beat,

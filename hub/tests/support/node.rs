@@ -156,12 +156,7 @@ async fn beat(client: Client, region: String, state: Arc<State>) {
             oldest_unsynced_at: Some(START),
             at: START,
             public_url: format!("http://{region}.example"),
-            version: "test".into(),
-            active_orders: 0,
-            drivers_online: 0,
-            fenced: false,
-            directory: Default::default(),
-            control: Default::default(),
+            ..Heartbeat::default()
         };
         let body = rmp_serde::to_vec_named(&beat).unwrap();
         client.publish(subject::heartbeat(&region), body.into()).await.ok();

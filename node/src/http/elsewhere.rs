@@ -262,7 +262,7 @@ impl Parcel {
         match self.whose(call, named).await? {
             Whose::Ours => Ok(None),
             Whose::Theirs(region, _) => Ok(Some(region)),
-            Whose::Perhaps(thing) if self.has(thing).await? => Ok(None),
+            Whose::Perhaps(thing) if self.app.has(thing).await.map_err(error::from_read)? => Ok(None),
             Whose::Perhaps(thing) => self.find(thing).await?.map(Some).ok_or_else(error::not_found),
         }
     }
@@ -310,7 +310,7 @@ impl Parcel {
 
     /// What is not here may be somewhere else.
     async fn seek(&self, thing: Thing, problem: Problem) -> Result<Response, Problem> {
-        if self.has(thing).await? {
+        if self.app.has(thing).await.map_err(error::from_read)? {
             // It is here, and not for this caller.
             return Err(problem);
         }
@@ -329,21 +329,6 @@ impl Parcel {
                 self.send(&region, None).await?.ok_or(problem)
             }
             _ => Err(problem),
-        }
-    }
-
-    async fn has(&self, thing: Thing) -> Result<bool, Problem> {
-        match thing {
-            Thing::Restaurant(id) => Ok(self.app.has_restaurant(id)),
-            Thing::Order(id) => {
-                let found = self
-                    .app
-                    .reads
-                    .read(move |connection| reads::order_exists(connection, id))
-                    .await;
-                found.map_err(error::from_read)
-            }
-            Thing::Driver(_) => Ok(false),
         }
     }
 

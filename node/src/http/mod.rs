@@ -87,8 +87,10 @@ use crate::push::Desk;
 use crate::region::control::Obedience;
 use crate::region::directory::Locator;
 use crate::region::peers::Peers;
+use crate::region::peers::wire::Thing;
 use crate::store::StoreError;
-use crate::store::pool::Pool;
+use crate::store::pool::{Pool, ReadError};
+use crate::store::reads;
 use crate::writer::{Head, Writer};
 use table::{ROUTES, Route};
 
@@ -189,6 +191,22 @@ impl App {
         let catalogue = self.catalogue();
         let row = catalogue.restaurants.get(&id);
         row.is_some_and(|row| row.moved_to.is_none())
+    }
+
+    /// Whether this region has what another one may have.
+    pub(crate) async fn has(&self, thing: Thing) -> Result<bool, ReadError> {
+        match thing {
+            Thing::Restaurant(id) => Ok(self.has_restaurant(id)),
+            Thing::Order(id) => {
+                self.reads
+                    .read(move |connection| reads::order_exists(connection, id))
+                    .await
+            }
+            Thing::Driver(id) => {
+                let row = self.reads.read(move |connection| reads::driver(connection, id)).await?;
+                Ok(row.is_some_and(|row| row.is_ours()))
+            }
+        }
     }
 
     /// Every restaurant, as of the newest commit.

@@ -90,7 +90,7 @@ impl Apns {
             App::Restaurant => &self.topics.restaurant,
             App::Driver => &self.topics.driver,
         };
-        let mut request = self
+        let request = self
             .client
             .post(format!("{}/3/device/{}", self.base, letter.token))
             .bearer_auth(&token)
@@ -101,10 +101,7 @@ impl Apns {
             .header("apns-expiration", letter.wall_s.saturating_add(letter.lasts_s))
             .header("apns-priority", if letter.urgent { 10 } else { 5 })
             .json(&written(letter));
-        if let Some(trace) = letter.trace {
-            request = request.header("traceparent", trace);
-        }
-        match ways::send(request, letter.wall_s).await {
+        match ways::send(request, letter.trace, letter.wall_s).await {
             Err(reason) => Tried::nothing(reason),
             Ok(answer) => {
                 if answer.status == 403 && answer.text("/reason").as_deref() == Some("ExpiredProviderToken") {

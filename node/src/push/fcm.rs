@@ -99,11 +99,8 @@ impl Fcm {
             Ok(token) => token,
             Err(reason) => return Tried::nothing(format!("no access token: {reason}")),
         };
-        let mut request = self.client.post(&self.url).bearer_auth(&token).json(&written(letter));
-        if let Some(trace) = letter.trace {
-            request = request.header("traceparent", trace);
-        }
-        match ways::send(request, letter.wall_s).await {
+        let request = self.client.post(&self.url).bearer_auth(&token).json(&written(letter));
+        match ways::send(request, letter.trace, letter.wall_s).await {
             Err(reason) => Tried::nothing(reason),
             Ok(answer) => {
                 if answer.status == 401 {
@@ -135,7 +132,7 @@ impl Fcm {
             .post(&self.account.token_uri)
             .header("content-type", "application/x-www-form-urlencoded")
             .body(form);
-        let answer = ways::send(request, wall_s).await?;
+        let answer = ways::send(request, None, wall_s).await?;
         let granted: Granted = match answer.status {
             200 => serde_json::from_slice(&answer.body).map_err(|_| "the answer cannot be read".to_owned())?,
             status => return Err(format!("status {status}")),

@@ -75,11 +75,16 @@ impl Answer {
     }
 }
 
-/// Sends a request. `wall_s`: real seconds since 1970, as `Retry-After` may be a date.
+/// Sends a request. `trace`: a `traceparent`, of what it is about; `wall_s`: real seconds since 1970, as `Retry-After` may be
+/// a date.
 ///
 /// # Errors
 /// What went wrong, where no answer came.
-pub async fn send(request: reqwest::RequestBuilder, wall_s: i64) -> Result<Answer, String> {
+pub async fn send(request: reqwest::RequestBuilder, trace: Option<&str>, wall_s: i64) -> Result<Answer, String> {
+    let request = match trace {
+        Some(trace) => request.header("traceparent", trace),
+        None => request,
+    };
     let response = request.send().await.map_err(|error| broken(&error))?;
     let status = response.status().as_u16();
     let after = response.headers().get(http::header::RETRY_AFTER);

@@ -127,7 +127,7 @@ impl Caller {
         };
         let id = message.id.to_string();
         let signatures = signatures(&webhook.secrets, message.now, (&id, message.wall_s), message.body);
-        let mut request = self
+        let request = self
             .client
             .post(url)
             .header("content-type", "application/json")
@@ -135,10 +135,7 @@ impl Caller {
             .header("webhook-timestamp", message.wall_s)
             .header("webhook-signature", signatures)
             .body(message.body.to_owned());
-        if let Some(trace) = message.trace {
-            request = request.header("traceparent", trace);
-        }
-        match ways::send(request, message.wall_s).await {
+        match ways::send(request, message.trace, message.wall_s).await {
             Err(reason) => Tried::nothing(reason),
             Ok(answer) => match answer.status {
                 200..=299 => answer.tried(Outcome::Delivered),

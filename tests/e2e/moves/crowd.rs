@@ -13,7 +13,7 @@ use tomato_shared::directory::{Directory, Map};
 use tomato_shared::event::{Decoded, Event, decode};
 use tomato_shared::id::{ItemId, RestaurantId, UserId};
 use tomato_tests::client::{Answer, Api, ApiError, Request, new_key};
-use tomato_tests::process::workspace_program;
+use tomato_tests::process::ask_hub;
 use tomato_tests::stack::Stack;
 use tomato_tests::wait::wait_until;
 
@@ -58,30 +58,18 @@ pub(super) async fn kitchens(stack: &mut Stack, count: u32) -> Vec<Kitchen> {
     kitchens
 }
 
-/// Runs `tomato-hub cells` as an operator does; what it says, or why not.
-pub(super) fn cells_command(folder: &Path, args: &[&str]) -> Result<String, String> {
-    let output = std::process::Command::new(workspace_program("tomato-hub").unwrap())
-        .arg("cells")
-        .args(args)
-        .arg("--config")
-        .arg(folder.join("hub.toml"))
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    match output.status.success() {
-        true => Ok(text(&output.stdout)),
-        false => Err(text(&output.stderr)),
-    }
-}
-
 /// Asks for a move and returns its number.
 pub(super) fn ask(folder: &Path, from: &str, to: &str, cell: Cell) -> String {
-    let said = cells_command(folder, &["move", "--from", from, "--to", to, &cell.to_string()]).unwrap();
+    let said = ask_hub(
+        folder,
+        &["cells", "move", "--from", from, "--to", to, &cell.to_string()],
+    )
+    .unwrap();
     said.split(' ').nth(1).unwrap_or_else(|| panic!("{said}")).to_owned()
 }
 
 fn state(folder: &Path, number: &str) -> String {
-    let status = cells_command(folder, &["status"]).unwrap();
+    let status = ask_hub(folder, &["cells", "status"]).unwrap();
     let line = status
         .lines()
         .find(|line| line.starts_with(&format!("move {number}\t")));
@@ -100,7 +88,7 @@ pub(super) async fn reaches(folder: &Path, number: &str, wanted: &str) {
 
 /// No move begins before both regions go by the newest map, and a region that is halted does not get to it.
 pub(super) async fn all_know_the_map(stack: &Stack, folder: &Path) {
-    let status = cells_command(folder, &["status"]).unwrap();
+    let status = ask_hub(folder, &["cells", "status"]).unwrap();
     let newest = status.split(' ').nth(2).and_then(|version| version.parse().ok());
     assert!(newest.is_some(), "{status}");
     let hub = stack.hub.as_ref().unwrap();

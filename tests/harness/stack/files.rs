@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use tomato_shared::cell::RegionId;
 use tomato_shared::time::UnixMs;
@@ -12,7 +11,7 @@ use crate::city::clock::Clock;
 use crate::client::Api;
 use crate::network::{Machine, Network};
 use crate::ports;
-use crate::process::workspace_program;
+use crate::process::ask_hub;
 use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::settings::{self, HubPorts, NodePorts, RegionFile, Shared};
@@ -107,19 +106,8 @@ pub(super) fn hub(
 /// Lets a region in at the hub, and returns what its node has to know of it: the tables `broker.leaf` and `privacy`.
 pub(super) fn enrol(folder: &Path, region: &RegionId) -> Result<toml::Table, String> {
     let keys = folder.join("keys");
-    let output = Command::new(workspace_program("tomato-hub")?)
-        .args(["region", "add", "--region", region.as_str(), "--config"])
-        .arg(folder.join("hub.toml"))
-        .arg("--out")
-        .arg(&keys)
-        .output()
-        .map_err(|error| format!("tomato-hub region add: {error}"))?;
-    if !output.status.success() {
-        return Err(format!(
-            "tomato-hub region add: {}",
-            String::from_utf8_lossy(&output.stderr)
-        ));
-    }
+    let out = keys.display().to_string();
+    ask_hub(folder, &["region", "add", "--region", region.as_str(), "--out", &out])?;
     let file = keys.join(format!("{region}.toml"));
     let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     text.parse().map_err(|error| format!("{}: {error}", file.display()))

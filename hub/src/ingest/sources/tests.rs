@@ -51,16 +51,7 @@ fn only_a_live_region_with_news_and_a_silent_source_is_kicked() {
             incarnation: 1,
             head_seq: 50,
             published_seq,
-            watermark_seq: 0,
-            oldest_unsynced_at: None,
-            at: UnixMs(0),
-            public_url: String::new(),
-            version: String::new(),
-            active_orders: 0,
-            drivers_online: 0,
-            fenced: false,
-            directory: Default::default(),
-            control: Default::default(),
+            ..Heartbeat::default()
         };
         let region = Now {
             heard: Some(live::Heard {

@@ -22,7 +22,6 @@ use super::{MESSAGE_BYTES_MAX, Peers};
 use crate::http::{self, App, error};
 use crate::region::link::LinkError;
 use crate::region::{borders, loans};
-use crate::store::reads;
 
 /// Questions of others worked on at a time; further ones are told to come back.
 const ASKED_AT_ONCE: usize = 512;
@@ -117,7 +116,7 @@ impl Door {
             },
             PeerVerb::Whose => match rmp_serde::from_slice::<Thing>(&message.payload) {
                 Ok(thing) => {
-                    if let Some(mine) = self.has(thing).await {
+                    if let Ok(mine) = self.app.has(thing).await {
                         self.reply(&message, &Whose { mine }).await;
                     }
                 }
@@ -157,29 +156,6 @@ impl Door {
             Err(_) => {
                 let problem = error::too_long_for_others(self.region.as_str(), Some(self.app.public_url.clone()));
                 problem_answer(&problem)
-            }
-        }
-    }
-
-    /// Whether this region has something; `None` where it cannot tell now.
-    async fn has(&self, thing: Thing) -> Option<bool> {
-        match thing {
-            Thing::Restaurant(id) => Some(self.app.has_restaurant(id)),
-            Thing::Order(id) => {
-                let found = self
-                    .app
-                    .reads
-                    .read(move |connection| reads::order_exists(connection, id))
-                    .await;
-                found.ok()
-            }
-            Thing::Driver(id) => {
-                let found = self
-                    .app
-                    .reads
-                    .read(move |connection| reads::driver(connection, id))
-                    .await;
-                found.ok().map(|row| row.is_some_and(|row| row.is_ours()))
             }
         }
     }
