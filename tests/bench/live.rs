@@ -8,7 +8,7 @@ use serde_json::Value;
 use tomato_shared::order::OrderState;
 use tomato_tests::city::Staff;
 use tomato_tests::city::habits::Habits;
-use tomato_tests::city::mdrp::Spread;
+use tomato_tests::city::mdrp::{Spread, tally};
 use tomato_tests::city::tracker::{Record, Tracker};
 use tomato_tests::city::traffic::{Quota, Traffic};
 use tomato_tests::city::world::{Size, World};
@@ -39,6 +39,15 @@ pub(crate) struct Options {
     /// Of the cities: the same people want the same things at the same times under both policies.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Only this load: slack, tight or overloaded.
+    #[arg(long)]
+    load: Option<String>,
+    /// Only this policy: nearest or matching.
+    #[arg(long)]
+    policy: Option<String>,
+    /// No trip of `matching` fetches from two restaurants.
+    #[arg(long)]
+    one_restaurant: bool,
 }
 
 /// Runs all and prints the table.
@@ -50,11 +59,12 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
         machine.cpu, machine.cores, machine.commit, SIZE.drivers, options.orders, options.rate
     );
     println!(
-        "{:<11} {:<9} {:>9} {:>9} {:>10} {:>10} {:>8} {:>9} {:>9}",
+        "{:<11} {:<9} {:>9} {:>9} {:>10} {:>10} {:>8} {:>9} {:>9}  by",
         "load", "policy", "ctd mean", "ctd p90", "food waits", "wait p90", "busy %", "delivered", "cancelled"
     );
-    for load in LOADS {
-        for policy in POLICIES {
+    let wanted = |only: &Option<String>, name: &str| only.as_ref().is_none_or(|only| only == name);
+    for load in LOADS.into_iter().filter(|(name, _)| wanted(&options.load, name)) {
+        for policy in POLICIES.into_iter().filter(|name| wanted(&options.policy, name)) {
             println!("{}", city(&options, policy, load).await?);
         }
     }
@@ -62,7 +72,9 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
 }
 
 async fn city(options: &Options, policy: &str, (load, orders_per_min): (&str, f64)) -> Result<String, String> {
-    let file = RegionFile::named("blr").set("dispatch.policy", policy);
+    let file = RegionFile::named("blr")
+        .set("dispatch.policy", policy)
+        .set("dispatch.two_restaurants", !options.one_restaurant);
     let mut stack = Stack::prepare(StackPlan::default().region_file(file).rate(options.rate).without_hub())?;
     stack.start().await?;
     let habits = Habits {
@@ -118,9 +130,18 @@ fn line(load: &str, policy: &str, records: &[Record], busy: &[f64]) -> String {
         .filter_map(|record| Some(minutes((record.picked_up_at? - record.ready_at?).0)));
     let (doors, waits) = (Spread::of(doors.collect()), Spread::of(waits.collect()));
     let count = |state: OrderState| records.iter().filter(|record| record.state == state).count();
+    let cancelled = |record: &&Record| record.state == OrderState::Cancelled;
+    let reasons = records
+        .iter()
+        .filter(cancelled)
+        .map(|record| record.reason.clone().unwrap_or_default());
+    let reasons: Vec<String> = tally(reasons)
+        .iter()
+        .map(|(reason, count)| format!("{reason} {count}"))
+        .collect();
     let figure = |spread: &Option<Spread>, of: fn(&Spread) -> f64| spread.as_ref().map_or(f64::NAN, of);
     format!(
-        "{load:<11} {policy:<9} {:>9.1} {:>9.1} {:>10.1} {:>10.1} {:>8.0} {:>9} {:>9}",
+        "{load:<11} {policy:<9} {:>9.1} {:>9.1} {:>10.1} {:>10.1} {:>8.0} {:>9} {:>9}  {}",
         figure(&doors, |spread| spread.mean),
         figure(&doors, |spread| spread.p90),
         figure(&waits, |spread| spread.mean),
@@ -128,5 +149,6 @@ fn line(load: &str, policy: &str, records: &[Record], busy: &[f64]) -> String {
         100.0 * busy.iter().sum::<f64>() / busy.len().max(1) as f64,
         count(OrderState::Delivered),
         count(OrderState::Cancelled),
+        reasons.join(", "),
     )
 }

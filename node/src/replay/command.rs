@@ -32,6 +32,8 @@ pub struct Args {
     /// Instead of solutions, a table of what each idea of `matching` brings: the means without it.
     #[arg(long, conflicts_with_all = ["out", "policy"])]
     ablation: bool,
+    #[command(flatten)]
+    scope: ablation::Scope,
 }
 
 /// Replays, checks, writes, and hands each line of the tables to `say`.
@@ -40,7 +42,7 @@ pub fn execute(args: &Args, say: &mut dyn FnMut(&str)) -> Result<(), ReplayError
     let many = args.instance.is_none();
     // clap has asked for it where there is no ablation.
     let Some(out) = &args.out else {
-        return match ablation::table(&instances, args.prep, say) {
+        return match ablation::table(&instances, args.prep, &args.scope, say) {
             0 => Ok(()),
             count => Err(ReplayError::BrokenRules { count }),
         };

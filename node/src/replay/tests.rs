@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::ablation::Withheld;
+use clap::Parser as _;
+
+use super::ablation::{Scope, Withheld, table};
 use super::check::check;
 use super::instance::Instance;
 use super::outcome::{Outcome, Trip};
@@ -147,6 +149,46 @@ fn whatever_is_withheld_the_rules_are_kept_and_it_is_missed() {
         let (without, worse) = play(withheld);
         assert_ne!(whole, without, "{withheld:?}");
         assert!(withheld != NotReady || worse > pctd + 1.0, "{worse} and {pctd}");
+    }
+}
+
+#[test]
+fn the_table_of_ideas_has_those_that_were_asked_for() {
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        scope: Scope,
+        /// What `scope` is for.
+        #[arg(long)]
+        ablation: bool,
+    }
+
+    let dir = tempfile::tempdir().unwrap();
+    let one = "order\tx\ty\tplacement_time\trestaurant\tready_time\no1\t900\t0\t10\tr1\t25\n";
+    written(dir.path(), "orders.txt", Some(one));
+    let instance = Instance::read(dir.path()).unwrap();
+    assert!(Line::try_parse_from(["replay", "--seeds", "2"]).is_err());
+    let line = Line::try_parse_from([
+        "replay",
+        "--ablation",
+        "--idea",
+        "bundles",
+        "--idea",
+        "own past",
+        "--seeds",
+        "2",
+    ]);
+    let line = line.unwrap();
+    assert!(line.ablation);
+    for (prep, wanted) in [(Prep::Known, 4), (Prep::Estimated, 5)] {
+        let mut lines = Vec::new();
+        let mut say = |line: &str| lines.push(line.to_owned());
+        assert_eq!(table(std::slice::from_ref(&instance), prep, &line.scope, &mut say), 0);
+        assert_eq!(lines.len(), wanted, "{lines:?}");
+        assert!(
+            lines[2].starts_with("bundles ") && lines[2].contains("+0.00"),
+            "{lines:?}"
+        );
     }
 }
 

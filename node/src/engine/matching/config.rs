@@ -54,10 +54,8 @@ pub struct Config {
     pub nearest_radius_m: f64,
     /// Most related orders taken out and put back at once. Default 9.
     pub ruin_max: usize,
-    /// How often, instead, whole schedules of neighbouring drivers are. Default 50 %.
-    pub whole_percent: usize,
-    /// A change may cost up to this much at first, less and less later: the way out of local optima. Default 90 s.
-    pub heat_ms: i64,
+    /// Where the search's fixed sequence of numbers begins. Any other is as good: what differs between two is chance. Default 0.
+    pub seed: u64,
 }
 
 impl Default for Config {
@@ -85,8 +83,7 @@ impl Default for Config {
             hint_travel_ms_max: 10 * MINUTE_MS,
             nearest_radius_m: 3_000.0,
             ruin_max: 9,
-            whole_percent: 50,
-            heat_ms: 90_000,
+            seed: 0,
         }
     }
 }

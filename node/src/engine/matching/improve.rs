@@ -20,29 +20,6 @@ impl Sequence {
     }
 }
 
-/// The best state that was found. Worse ones are gone through on the way to better ones.
-struct Best {
-    total_ms: i64,
-    schedules: Vec<Schedule>,
-    costs: Vec<i64>,
-    cab_of: Vec<Option<u32>>,
-    /// What has changed since: orders and drivers, as often as they did. Only these are copied: a plan has few of a region's.
-    since: Vec<(u32, Option<u32>)>,
-}
-
-impl Best {
-    fn take(&mut self, search: &Search, total_ms: i64) {
-        self.total_ms = total_ms;
-        for (job, cab) in self.since.drain(..) {
-            self.cab_of[job as usize] = search.cab_of[job as usize];
-            for cab in cab.into_iter().chain(search.cab_of[job as usize]) {
-                self.schedules[cab as usize] = search.schedules[cab as usize];
-                self.costs[cab as usize] = search.costs[cab as usize];
-            }
-        }
-    }
-}
-
 impl Search<'_> {
     /// First plan: orders in the order they get ready, each where it costs least.
     pub(super) fn construct(&mut self) {
@@ -65,61 +42,26 @@ impl Search<'_> {
             return;
         }
         let related = self.related();
-        let mut sequence = Sequence(0x5eed);
-        let mut total_ms = self.total_ms();
-        let mut best = Best {
-            total_ms,
-            schedules: self.schedules.clone(),
-            costs: self.costs.clone(),
-            cab_of: self.cab_of.clone(),
-            since: Vec::new(),
-        };
+        let mut sequence = Sequence(self.work.config.seed.wrapping_add(0x5eed));
         let config = self.work.config;
-        let begin = self.spent;
-        let end = (begin + config.improve_work).min(config.work_max);
+        let end = (self.spent + config.improve_work).min(config.work_max);
         while self.spent < end {
             let out = self.ruin(&mut sequence, &related);
-            let heat_ms = config.heat_ms * (end - self.spent.min(end)) as i64 / (end - begin) as i64;
-            let allowed_ms = heat_ms * sequence.below(1000) as i64 / 1000;
-            total_ms = self.rebuild(&out, (total_ms, allowed_ms), &mut best.since);
-            if total_ms < best.total_ms {
-                best.take(self, total_ms);
-            }
+            self.rebuild(&out);
         }
-        (self.schedules, self.costs, self.cab_of) = (best.schedules, best.costs, best.cab_of);
     }
 
-    /// Chooses what to take out: a few related orders, or all orders of a few neighbouring drivers.
+    /// Chooses what to take out: a few related orders.
     fn ruin(&self, sequence: &mut Sequence, related: &[Vec<u32>]) -> Vec<u32> {
         let seed = sequence.below(related.len());
         let count = 1 + sequence.below(self.work.config.ruin_max);
-        let whole = sequence.below(100) < self.work.config.whole_percent;
         let mut out = vec![seed as u32];
-        if whole {
-            let mut drivers = 0;
-            for &other in std::iter::once(&(seed as u32)).chain(&related[seed]) {
-                if drivers > count / 3 {
-                    break;
-                }
-                let Some(cab) = self.cab_of[other as usize] else {
-                    continue;
-                };
-                if out.len() > 1 && out.contains(&other) {
-                    continue;
-                }
-                drivers += 1;
-                for trip in self.schedules[cab as usize].trips() {
-                    out.extend(trip.orders().iter().copied().filter(|&job| job != seed as u32));
-                }
+        for &other in &related[seed] {
+            if out.len() >= count {
+                break;
             }
-        } else {
-            for &other in &related[seed] {
-                if out.len() >= count {
-                    break;
-                }
-                if sequence.below(3) > 0 {
-                    out.push(other);
-                }
+            if sequence.below(3) > 0 {
+                out.push(other);
             }
         }
         let jobs = &self.work.jobs;
@@ -135,14 +77,8 @@ impl Search<'_> {
         out
     }
 
-    /// Takes `out` out and puts it back in that order; undoes it all if that costs more than is allowed. Returns the total, and
-    /// adds to `since` where the orders were.
-    fn rebuild(
-        &mut self,
-        out: &[u32],
-        (before_ms, allowed_ms): (i64, i64),
-        since: &mut Vec<(u32, Option<u32>)>,
-    ) -> i64 {
+    /// Takes `out` out and puts it back in that order; undoes it all if that costs more than before.
+    fn rebuild(&mut self, out: &[u32]) {
         self.spent += 1;
         let mut touched: Vec<(usize, Schedule, i64)> = Vec::new();
         let mut homes: Vec<(u32, Option<u32>)> = Vec::new();
@@ -161,7 +97,7 @@ impl Search<'_> {
                 None => delta_ms -= unserved_ms,
             }
         }
-        for &(job, _) in &homes {
+        for &job in out {
             match self.best(job) {
                 Some(insertion) => {
                     touched.push((insertion.cab, self.schedules[insertion.cab], self.costs[insertion.cab]));
@@ -171,9 +107,8 @@ impl Search<'_> {
                 None => delta_ms += unserved_ms,
             }
         }
-        if delta_ms <= allowed_ms {
-            since.append(&mut homes);
-            return before_ms + delta_ms;
+        if delta_ms <= 0 {
+            return;
         }
         for (cab, schedule, cost_ms) in touched.into_iter().rev() {
             self.schedules[cab] = schedule;
@@ -182,7 +117,6 @@ impl Search<'_> {
         for (job, home) in homes {
             self.cab_of[job as usize] = home;
         }
-        before_ms
     }
 
     /// For each order the others it competes or combines with: same restaurant first, then near restaurants.
