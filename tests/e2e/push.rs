@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tomato_shared::phone::PhoneKey;
 use tomato_tests::client::{Api, Request};
 use tomato_tests::post::{Got, Post};
 use tomato_tests::settings::RegionFile;
@@ -18,6 +19,10 @@ use crate::once::shop_of;
 
 /// Longest wait for a condition.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Of who orders.
+const PHONE: &str = "+919845012345";
+const PHONE_KEY: PhoneKey = PhoneKey::from_bytes([5; 32]);
 
 /// A region whose notifications all go to a fake.
 struct Town {
@@ -35,9 +40,13 @@ impl Town {
         let (post, keys) = (Post::start().await, tempfile::tempdir().unwrap());
         let file = post.settings(RegionFile::named("blr"), keys.path());
         let file = file.set("push.webhooks.retry_s", vec![0, 1, 1, 1, 1]);
+        let phone_key = keys.path().join("phone.key");
+        std::fs::write(&phone_key, PHONE_KEY.to_hex()).unwrap();
+        let file = file.set("privacy.phone_key_file", phone_key.display().to_string());
         let plan = StackPlan::default().region_file(change(file));
         let (mut stack, customer, mut order) = shop_of(plan).await;
         order["payment"] = json!({"method": "cash"});
+        order["deliver_to"]["phone"] = json!(PHONE);
         let operator = stack.node("blr").api.clone();
         let restaurant = order["restaurant_id"].as_str().unwrap().parse().unwrap();
         let staff = "usr_01h455vb4pex5vsknk084sn02q".parse().unwrap();
@@ -62,7 +71,24 @@ impl Town {
         assert_eq!(placed.status, 201, "{}", placed.json());
         let placed = placed.json();
         assert_eq!(placed["state"], "CONFIRMED", "whatever becomes of the messages");
+        assert_eq!(placed["deliver_to"]["phone"], PHONE);
         placed
+    }
+
+    /// Neither the number of who ordered nor what stands for it left the region with a message.
+    fn told_no_number(&self, receivers: &[&str]) {
+        let hash = PHONE_KEY.hash(&PHONE.parse().unwrap()).to_string();
+        for receiver in receivers {
+            let got = self.post.got(receiver);
+            assert!(!got.is_empty(), "{receiver} was told nothing at all");
+            for message in got {
+                let body = String::from_utf8_lossy(&message.body);
+                assert!(
+                    !body.contains(&PHONE[3..]) && !body.contains(&hash),
+                    "{receiver}: {body}"
+                );
+            }
+        }
     }
 
     /// A webhook of somebody's, told of these events; with its secret.

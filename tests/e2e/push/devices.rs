@@ -107,6 +107,7 @@ async fn devices_are_told_whatever_fails_and_across_a_kill() {
         (6, 5)
     );
     assert_eq!(town.post.got("tablet").len(), 2);
+    town.told_no_number(&["android", "tablet", &apple("a")]);
     town.stack.stop().await.unwrap();
 }
 

@@ -76,6 +76,8 @@ async fn partners_are_told_once_whatever_fails_and_across_a_kill() {
         kinds.contains(&json!("restaurant.assigned")) && !kinds.contains(&json!("order.created")),
         "{kinds:?}"
     );
+    assert!(after.iter().any(|got| got.json()["type"] == "order.created"));
+    town.told_no_number(&["well", "ill", "own"]);
     town.stack.stop().await.unwrap();
 }
 

@@ -33,6 +33,8 @@ fn spoiled(pointer: &str, value: Value) -> Value {
     body
 }
 
+const PHONE: &str = "/deliver_to/phone";
+
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "a table: one row per case")]
 async fn bad_orders_name_their_fault_and_change_nothing() {
@@ -96,6 +98,16 @@ async fn bad_orders_name_their_fault_and_change_nothing() {
         ("/deliver_to/line", json!("x".repeat(301)), invalid("/deliver_to/line")),
         ("/deliver_to/line", json!("a\u{0}b"), invalid("/deliver_to/line")),
         ("/deliver_to/note", json!("x".repeat(501)), invalid("/deliver_to/note")),
+        // No country code, too short, too long, a code that cannot be, letters, nothing, something else than a text.
+        (PHONE, json!("98450 12345"), invalid(PHONE)),
+        (PHONE, json!("+91 9845"), invalid(PHONE)),
+        (PHONE, json!("+91 98450 12345 67890"), invalid(PHONE)),
+        (PHONE, json!("+0 98450 12345"), invalid(PHONE)),
+        (PHONE, json!("+91 98450 1234x"), invalid(PHONE)),
+        (PHONE, json!("+91\u{0}98450 12345"), invalid(PHONE)),
+        (PHONE, json!(""), invalid(PHONE)),
+        (PHONE, json!(919_845_012_345_u64), invalid(PHONE)),
+        (PHONE, json!(["+919845012345"]), invalid(PHONE)),
         ("/deliver_to", Value::Null, invalid("")),
         ("/deliver_to/place", json!([12.9, 77.5]), invalid("/deliver_to/place")),
         ("/payment", json!(["cash"]), invalid("/payment")),
@@ -133,6 +145,14 @@ async fn bad_orders_name_their_fault_and_change_nothing() {
         let reply = rig.place(&token, &format!("key-{nth}"), &body).await;
         check(&body.to_string(), &reply, want);
     }
+    // A quote is asked for with the same address.
+    let mut door = door();
+    door["phone"] = json!("98450 12345");
+    let ask = json!({"items": [{"item_id": DOSA, "quantity": 1}], "deliver_to": door});
+    let reply = rig.post("/v1/quotes", &token, ask).await;
+    check("a quote", &reply, invalid(PHONE));
+    let told = reply.json["errors"][0]["message"].as_str().unwrap();
+    assert!(told.contains("+91 98450 12345"), "{told} says what is wanted");
     assert_eq!(rig.rows(), before);
 }
 

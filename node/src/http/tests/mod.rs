@@ -15,6 +15,7 @@ mod matrix;
 mod openapi;
 mod order;
 mod paths;
+mod phones;
 mod socket;
 
 use std::path::Path;
@@ -29,6 +30,7 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tomato_shared::cell::LatLng;
 use tomato_shared::id::{DriverId, Id, ItemId, Kind, OrderId, RestaurantId, UserId};
+use tomato_shared::phone::PhoneKey;
 use tomato_shared::runtime::jwt::{Claims, Role, SigningKey, TrustedIssuer, Verifier};
 use tomato_shared::runtime::nats::LinkLog;
 use tomato_shared::runtime::otlp::Tracer;
@@ -68,6 +70,8 @@ const OTHER_RESTAURANT: RestaurantId = RestaurantId::from_bytes([5; 16]);
 const DRIVER: DriverId = DriverId::from_bytes([6; 16]);
 const OTHER_DRIVER: DriverId = DriverId::from_bytes([7; 16]);
 const DOSA: ItemId = ItemId::from_bytes([8; 16]);
+/// Of the fleet.
+const PHONE_KEY: PhoneKey = PhoneKey::from_bytes([9; 32]);
 
 fn centre() -> LatLng {
     LatLng::new(12.9716, 77.5946).unwrap()
@@ -154,7 +158,7 @@ impl Rig {
     ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (path, config) = (directory.path().join("region.db"), config(change));
-        let policy = Arc::new(config.policy(vec![7; 32], None).unwrap());
+        let policy = Arc::new(config.policy(vec![7; 32], Some(PHONE_KEY)).unwrap());
         let file = store::open(&path).unwrap();
         let clock = Clock::start(UnixMs(0), 1.0, UnixMs(0));
         let fleet = Arc::new(Fleet::new(DurationMs::from_mins(2)));

@@ -15,10 +15,10 @@ use crate::dispatch::plane::Plane;
 use crate::engine::matching::{Hint, Plan, Point};
 use crate::http::live::{FRAME_MAX, SOCKETS_MAX};
 
-type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(super) type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Serves the rig; returns `127.0.0.1:port`.
-async fn serve(rig: &Rig) -> String {
+pub(super) async fn serve(rig: &Rig) -> String {
     let listener = serve::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let addr = listener.local_addr().unwrap();
     let router = rig.router.clone();
@@ -31,7 +31,7 @@ async fn serve(rig: &Rig) -> String {
     addr.to_string()
 }
 
-async fn connect(addr: &str, token: &str, query: &str, protocol: &str) -> Result<Client, Error> {
+pub(super) async fn connect(addr: &str, token: &str, query: &str, protocol: &str) -> Result<Client, Error> {
     let mut request = format!("ws://{addr}/v1/live{query}").into_client_request().unwrap();
     let headers = request.headers_mut();
     if !token.is_empty() {
@@ -42,7 +42,7 @@ async fn connect(addr: &str, token: &str, query: &str, protocol: &str) -> Result
 }
 
 /// The next message, pings and heartbeats aside; `None` once closed.
-async fn next(client: &mut Client) -> Option<Value> {
+pub(super) async fn next(client: &mut Client) -> Option<Value> {
     // Heartbeats must not make a test wait for ever.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     loop {
@@ -60,7 +60,7 @@ async fn next(client: &mut Client) -> Option<Value> {
     }
 }
 
-async fn expect(client: &mut Client, kind: &str) -> Value {
+pub(super) async fn expect(client: &mut Client, kind: &str) -> Value {
     let message = next(client).await.unwrap_or_else(|| panic!("closed instead of {kind}"));
     assert_eq!(message["type"], kind, "{message:#}");
     message
