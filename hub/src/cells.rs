@@ -65,6 +65,11 @@ pub enum CellsFault {
     /// A split makes a new region.
     #[error("{0} has cells already; to give it more use tomato-hub cells move")]
     NotNew(RegionId),
+    /// It may come back.
+    #[error(
+        "{0} may connect, so its cells are its own: give them to another with tomato-hub cells merge, or revoke it first"
+    )]
+    NotRevoked(RegionId),
     /// No such move.
     #[error("there is no move {0}")]
     NoMove(u64),
@@ -244,6 +249,49 @@ fn waits_for(row: &MoveRow, heard: &[StoredHeartbeat], now: UnixMs) -> String {
     format!(", waits for {whom}")
 }
 
+/// Takes a region that is gone for good off the map: nobody is asked to wait for it any more, and its cells are free for
+/// whoever has them in its configuration. Moves of its cells are over.
+///
+/// # Errors
+/// [`CellsFault`]; nothing is changed.
+pub fn release(config: &HubConfig, region: &RegionId) -> Result<String, CellsFault> {
+    let mut conn = Beside::open(&config.database())?;
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let said = take_off(&tx, region, clock::now())?;
+    tx.commit()?;
+    Ok(said)
+}
+
+fn take_off(conn: &Connection, region: &RegionId, now: UnixMs) -> Result<String, CellsFault> {
+    let registered = regions::list(conn)?;
+    let row = registered.iter().find(|row| row.id == *region);
+    if row
+        .ok_or_else(|| CellsFault::Unknown(region.clone()))?
+        .removed_at
+        .is_none()
+    {
+        return Err(CellsFault::NotRevoked(region.clone()));
+    }
+    let mut map = directory::newest(conn)?;
+    let Some(share) = map.regions.remove(region) else {
+        return Ok(format!("{region} has no cells, nothing to do\n"));
+    };
+    map.moves
+        .retain(|listed| listed.from != *region && listed.to != *region);
+    map.version += 1;
+    map.made_at = now;
+    directory::save(conn, &map)?;
+    for row in moves::open(conn)? {
+        // What was handed over stays where it is, without what should have come along.
+        if row.from == *region && row.state == State::Arriving {
+            moves::set(conn, row.id, State::Done, now)?;
+        } else if row.from == *region || row.to == *region {
+            moves::set(conn, row.id, State::Cancelled, now)?;
+        }
+    }
+    Ok(format!("{} of {region} are nobody's now\n", counted(&share.cells)))
+}
+
 /// Forgets the map, so that the running hub makes it again from what the regions say is theirs.
 ///
 /// # Errors
@@ -345,6 +393,41 @@ mod tests {
         let nobodys = town().offset_m(40_000.0, 0.0).cell(REGION_RESOLUTION);
         assert!(asks(&conn, "blr", "mys", Wanted::Move(vec![nobodys])).contains("belongs to nobody"));
         assert!(asks(&conn, "blr", "new", Wanted::Split(vec![leaf()])).starts_with("move "));
+    }
+
+    #[test]
+    fn a_revoked_region_is_taken_off_the_map_and_nobody_waits_for_it() {
+        let (_dir, mut conn) = fleet();
+        let release = |conn: &Connection, name| {
+            let taken = take_off(conn, &region(name), UnixMs(9));
+            taken.unwrap_or_else(|fault| fault.to_string())
+        };
+        assert!(release(&conn, "kol").contains("not registered"));
+        assert!(release(&conn, "blr").contains("may connect"));
+        let east = town().offset_m(90_000.0, 0.0).cell(REGION_RESOLUTION);
+        asks(&conn, "blr", "new", Wanted::Move(vec![leaf()]));
+        asks(&conn, "mys", "blr", Wanted::Move(vec![east]));
+        moves::set(&conn, 5, State::Arriving, UnixMs(6)).unwrap();
+        let mut map = directory::newest(&conn).unwrap();
+        map.version += 1;
+        map.hand_over(&region("blr"), &region("new"), &CellSet::new([leaf()]));
+        directory::save(&conn, &map).unwrap();
+        regions::remove(&conn, &region("blr"), UnixMs(8)).unwrap();
+        let said = release(&conn, "blr");
+        assert!(
+            said.starts_with("18 cells of resolution 7 of blr are nobody's"),
+            "{said}"
+        );
+        assert!(release(&conn, "blr").contains("nothing to do"));
+        let map = directory::newest(&conn).unwrap();
+        assert_eq!((map.version, map.moves.len(), map.regions.len()), (3, 0, 2));
+        assert!(map.cells(&region("new")).covers(leaf()) && map.cells(&region("mys")).covers(east));
+        assert_eq!(moves::open(&conn).unwrap(), []);
+        let states: Vec<_> = moves::newest(&conn, 9).unwrap().iter().map(|row| row.state).collect();
+        assert_eq!(states, [State::Cancelled, State::Done]);
+        // Let in again it has what nobody else has by then.
+        regions::register(&mut conn, &region("blr"), "blr", false, UnixMs(10)).unwrap();
+        assert!(release(&conn, "blr").contains("may connect"));
     }
 
     #[test]

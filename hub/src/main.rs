@@ -161,6 +161,14 @@ enum CellsCommand {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Takes a revoked region off the map: its cells are free for others, and nobody waits for it any more.
+    Release {
+        /// Which one.
+        region: RegionId,
+        /// The hub's configuration.
+        #[arg(long)]
+        config: PathBuf,
+    },
     /// Makes the map again from what the regions say, after the hub's file was restored from an old copy.
     Rebuild {
         /// The hub's configuration.
@@ -345,6 +353,7 @@ fn cells(command: CellsCommand) -> Result<(), Box<dyn Error>> {
         CellsCommand::Merge { from, into, config } => cells::hand_over(&load(config)?, (&from, &into), Wanted::Merge)?,
         CellsCommand::Status { config } => cells::status(&load(config)?)?,
         CellsCommand::Cancel { id, config } => cells::cancel(&load(config)?, id)?,
+        CellsCommand::Release { region, config } => cells::release(&load(config)?, &region)?,
         CellsCommand::Rebuild { config } => cells::rebuild(&load(config)?)?,
     };
     Ok(write!(std::io::stdout().lock(), "{said}")?)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::Value;
-use tomato_shared::cell::RegionId;
+use tomato_shared::cell::{Cell, REGION_RESOLUTION, RegionId};
 use tomato_tests::client::{Api, Request, connections};
 use tomato_tests::compare::verify;
 use tomato_tests::ports;
@@ -50,6 +50,21 @@ pub(crate) async fn until_seen(hub: &TestHub, region: &RegionId, wanted: &str) {
     seen.await.unwrap();
 }
 
+/// Waits until the hub and hyd say that a cell is `wanted`'s, or give that as the reason why it is nobody's.
+async fn until_owned(stack: &Stack, cell: Cell, wanted: &str) {
+    let locate = Request::new(Method::GET, format!("/v1/locate?cell={cell}"));
+    let says = async |server: &Server| {
+        let found: Value = server.public().send(&locate).await.ok()?.json();
+        (found["region"] == wanted || found["code"] == wanted).then_some(())
+    };
+    let hyd = stack.nodes.iter().find(|node| node.region.as_str() == "hyd").unwrap();
+    let known = poll_until(wanted, LIMIT, async || {
+        says(&stack.hub.as_ref()?.server).await?;
+        says(&hyd.server).await
+    });
+    known.await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn revoked_region_is_cut_off_at_once_and_for_good_and_others_are_not() {
     let mut stack = Stack::prepare(StackPlan::default().region("blr").region("hyd").rate(120.0)).unwrap();
@@ -73,7 +88,12 @@ async fn revoked_region_is_cut_off_at_once_and_for_good_and_others_are_not() {
     let applied = stack.hub().api.hub_region(&blr).await.unwrap().unwrap().applied_seq;
     let head = stack.node("blr").api.overview().await.unwrap().outbox.head_seq;
     assert!(applied < head, "the hub has {applied} of {head}");
-    // Let in again it gets a new key, and the hub what it lacks.
+    // Without it nobody serves its cells, and others do not wait for it.
+    let cell = stack.node("blr").ground.centre.cell(REGION_RESOLUTION);
+    until_owned(&stack, cell, "blr").await;
+    ask_hub(stack.folder(), &["cells", "release", "blr"]).unwrap();
+    until_owned(&stack, cell, "nobody_serves").await;
+    // Let in again it gets a new key and its cells, and the hub what it lacks.
     ask_hub(
         stack.folder(),
         &[
@@ -88,6 +108,7 @@ async fn revoked_region_is_cut_off_at_once_and_for_good_and_others_are_not() {
     .unwrap();
     stack.node("blr").server.stop().await.unwrap();
     stack.node("blr").server.start().await.unwrap();
+    until_owned(&stack, cell, "blr").await;
     town.close(&stack, 3).await;
     assert_eq!(link(&stack.node("blr").server).await.map(|(ok, _, _)| ok), Some(true));
     stack.stop().await.unwrap();
