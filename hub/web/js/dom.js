@@ -32,11 +32,12 @@ export function card(title, tools, ...children) {
 /** A table. `columns`: [title, how to show a row, "n" for numbers or "wrap"]. */
 export function table(caption, columns, rows, empty) {
   if (rows.length === 0) return emptyState(empty[0], empty[1]);
+  // On a narrow screen the cells stand below each other, with their column's name; the roles say that it is a table still.
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
-    h("table", {},
+    h("table", { class: "rows", role: "table" },
       h("caption", { class: "hidden" }, caption),
-      h("thead", {}, h("tr", {}, columns.map(([title, , kind]) => h("th", { scope: "col", class: kind }, title)))),
-      h("tbody", {}, rows.map((row) => h("tr", {}, columns.map(([, show, kind]) => h("td", { class: kind }, show(row))))))));
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map(([title, , kind]) => h("th", { scope: "col", role: "columnheader", class: kind }, title)))),
+      h("tbody", { role: "rowgroup" }, rows.map((row) => h("tr", { role: "row" }, columns.map(([title, show, kind]) => h("td", { class: kind, role: "cell", "data-title": title }, show(row))))))));
 }
 
 export function emptyState(title, text) {

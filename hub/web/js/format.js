@@ -4,27 +4,36 @@ const numbers = new Intl.NumberFormat("en");
 
 export const number = (value) => (value === null || value === undefined ? "–" : numbers.format(value));
 
+/** How a currency is written, in full and short, and what one of it is in minor units. Making these is slow, so they stay. */
+const styles = new Map();
+function styleOf(currency) {
+  if (!styles.has(currency)) {
+    const full = new Intl.NumberFormat("en", { style: "currency", currency });
+    const short = new Intl.NumberFormat("en", { style: "currency", currency, notation: "compact", maximumFractionDigits: 1 });
+    styles.set(currency, { full, short, minor: 10 ** full.resolvedOptions().maximumFractionDigits });
+  }
+  return styles.get(currency);
+}
+
 /** An amount in minor units. The currency's own number of digits decides where the point goes. */
 export function money(minor, currency) {
   if (minor === null || minor === undefined) return "–";
   if (!currency) return numbers.format(minor);
-  const style = new Intl.NumberFormat("en", { style: "currency", currency });
-  const digits = style.resolvedOptions().maximumFractionDigits;
-  return style.format(minor / 10 ** digits);
+  const style = styleOf(currency);
+  return style.full.format(minor / style.minor);
 }
 
 /** Large amounts, short. */
 export function moneyShort(minor, currency) {
-  const plain = new Intl.NumberFormat("en", { style: "currency", currency });
-  const value = minor / 10 ** plain.resolvedOptions().maximumFractionDigits;
-  return new Intl.NumberFormat("en", { style: "currency", currency, notation: "compact", maximumFractionDigits: 1 }).format(value);
+  const style = styleOf(currency);
+  return style.short.format(minor / style.minor);
 }
 
 /** A span of milliseconds. */
 export function span(ms) {
   if (ms === null || ms === undefined) return "–";
   const seconds = Math.max(0, Math.round(ms / 1000));
-  if (seconds < 1) return `${Math.max(0, Math.round(ms))} ms`;
+  if (seconds < 1) return ms < 1 ? "0 s" : `${Math.round(ms)} ms`;
   if (seconds < 100) return `${seconds} s`;
   if (seconds < 6000) return `${Math.floor(seconds / 60)} min ${seconds % 60 ? `${seconds % 60} s` : ""}`.trim();
   if (seconds < 172800) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;

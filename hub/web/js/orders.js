@@ -9,33 +9,47 @@ export function view(root, { rest }) {
 }
 
 const PARTIES = { usr: "customer", rst: "restaurant", drv: "driver" };
+/** Orders of one page. */
+const ROWS = 50;
 /** What somebody types who was called: with + or 00 and the country code. */
 const TELEPHONE = /^(\+|00)[\d\s().\/-]+$/;
 
 function list(root) {
-  const filter = { region: "", status: "", text: "", phone: "", cursor: null };
+  const filter = { region: "", status: "", text: "", phone: "" };
   const head = h("div", { class: "head" }, h("h1", {}, "Orders"));
   const rows = h("div");
-  const more = h("button", { type: "button", class: "more", hidden: true, onclick: () => page(true) }, "Show more");
+  const newer = h("button", { type: "button", onclick: () => page(false) }, "Newer");
+  const older = h("button", { type: "button", onclick: () => page(true) }, "Older");
+  const pager = h("div", { class: "tools pager", role: "group", "aria-label": "Pages" }, newer, older);
   const said = h("p", { class: "small soft", role: "status" });
   const regionBox = h("span");
   let shown = [];
+  let drawn = "";
+  /** Where the pages up to this one begin, and the next one; the first begins at null. */
+  let begins = [null];
   let next = null;
-  let pages = 1;
+  /** Counts what was asked, so that an answer that comes late does not take the place of a newer one. */
+  let asked = 0;
+  let turning = false;
 
-  const search = h("input", { type: "search", placeholder: "ord_…, usr_…, rst_…, drv_… or +91 98450 12345", size: "40", spellcheck: "false", autocomplete: "off" });
+  const search = h("input", { type: "search", placeholder: "ord_… or +91 98450 12345", size: "40", spellcheck: "false", autocomplete: "off" });
   const form = h("form", { class: "tools", role: "search", onsubmit: (event) => { event.preventDefault(); find(search.value.trim()); } },
     h("label", {}, "Id of an order, customer, restaurant or driver, or a telephone number", search),
     regionBox,
     select("State", [["", "Any"], ...stateNames], "", (chosen) => { filter.status = chosen; first(); }),
     h("button", { class: "main" }, "Search"));
-  fill(root, head, h("section", { class: "card stack", "aria-label": "Search" }, form, said), h("section", { class: "card", "aria-label": "Orders found" }, rows, more));
+  fill(root, head, h("section", { class: "card stack", "aria-label": "Search" }, form, said), h("section", { class: "card", "aria-label": "Orders found" }, rows, pager));
 
   async function find(text) {
     if (/^ord_/.test(text)) { location.hash = `#/orders/${text}`; return; }
+    const called = TELEPHONE.test(text);
+    if (text && !called && !PARTIES[text.slice(0, 3)]) {
+      said.textContent = "Ids begin with ord_, usr_, rst_ or drv_, telephone numbers with + and the country code.";
+      return;
+    }
     try {
       // Only a hash of the number is in events, and in the address of what is asked.
-      filter.phone = TELEPHONE.test(text) ? (await post("/v1/phone-hashes", { phone: text })).phone_hash : "";
+      filter.phone = called ? (await post("/v1/phone-hashes", { phone: text })).phone_hash : "";
     } catch (problem) {
       said.textContent = problem.message;
       return;
@@ -43,7 +57,7 @@ function list(root) {
     filter.text = text;
     first();
   }
-  const first = () => { pages = 1; load(); };
+  const first = () => turn([null]);
 
   function path(cursor) {
     const query = new URLSearchParams();
@@ -53,38 +67,60 @@ function list(root) {
     if (party) query.set(party, filter.text);
     if (filter.phone) query.set("phone_hash", filter.phone);
     if (cursor) query.set("cursor", cursor);
-    query.set("limit", "50");
+    query.set("limit", String(ROWS));
     return `/v1/orders?${query}`;
   }
 
-  async function page(append) {
-    pages += 1;
-    const found = await get(path(append ? next : null));
-    shown = append ? shown.concat(found.orders) : found.orders;
-    next = found.next_cursor;
-    draw();
+  /** One page at a time, however far somebody goes back. */
+  function page(back) {
+    if (turning || (back ? !next : begins.length === 1)) return;
+    turn(back ? [...begins, next] : begins.slice(0, -1));
   }
 
-  async function load() {
-    if (filter.text && !filter.phone && !PARTIES[filter.text.slice(0, 3)]) {
-      said.textContent = "Ids begin with ord_, usr_, rst_ or drv_, telephone numbers with + and the country code.";
-      return;
+  async function turn(to) {
+    const kept = begins;
+    begins = to;
+    turning = true;
+    try {
+      await read();
+    } catch (problem) {
+      begins = kept;
+      said.textContent = problem.message;
     }
-    if (!regionBox.hasChildNodes()) {
-      const { regions } = await get("/v1/regions");
-      fill(regionBox, select("Region", [["", "All"], ...regions.map(({ region }) => [region, region])], "", (chosen) => { filter.region = chosen; first(); }));
-    }
-    // Who has paged down reads in peace: only the first page is read again by itself.
-    if (pages > 1) return;
-    const found = await get(path(null));
+    turning = false;
+  }
+
+  async function read() {
+    asked += 1;
+    const mine = asked;
+    const found = await get(path(begins.at(-1)));
+    if (mine !== asked) return;
     shown = found.orders;
     next = found.next_cursor;
     draw();
   }
 
+  async function load() {
+    if (!regionBox.hasChildNodes()) {
+      const { regions } = await get("/v1/regions");
+      fill(regionBox, select("Region", [["", "All"], ...regions.map(({ region }) => [region, region])], "", (chosen) => { filter.region = chosen; first(); }));
+    }
+    // Who has gone back reads in peace: only the first page is read again by itself.
+    if (begins.length === 1) await read();
+  }
+
   function draw() {
-    said.textContent = `${number(shown.length)}${next ? " newest" : ""} order${shown.length === 1 ? "" : "s"}${next ? ", and more" : ""}`;
-    more.hidden = !next;
+    const before = (begins.length - 1) * ROWS;
+    said.textContent = before ? `Orders ${number(before + 1)} to ${number(before + shown.length)}${next ? ", and more" : ""}`
+      : `${number(shown.length)}${next ? " newest" : ""} order${shown.length === 1 ? "" : "s"}${next ? ", and more" : ""}`;
+    pager.hidden = !next && !before;
+    newer.disabled = !before;
+    older.disabled = !next;
+    // What is the same stays, and with it what somebody is about to press.
+    const now = JSON.stringify([filter, shown]);
+    if (now === drawn) return;
+    drawn = now;
+    const held = rows.contains(document.activeElement) ? document.activeElement.title : "";
     fill(rows, table("Orders, newest first", [
       ["Order", (order) => h("a", { href: `#/orders/${order.id}`, class: "id", title: order.id }, tail(order.id))],
       ["State", (order) => badge(...state(order.status))],
@@ -97,6 +133,7 @@ function list(root) {
       ["Driver", (order) => who("driver", order.driver_id)],
       ["Customer", (order) => who("customer", order.customer_id)],
     ], shown, ["No orders", filter.text || filter.region || filter.status ? "None match what you asked for." : "The hub has heard of none yet."]));
+    if (held) [...rows.querySelectorAll("[title]")].find((one) => one.title === held)?.focus();
   }
 
   function who(kind, id) {
@@ -163,7 +200,7 @@ function timeline(order) {
     h("time", { datetime: moment.at, title: moment.at }, time(moment.at)),
     h("div", {},
       h("strong", {}, EVENTS[moment.type] ?? moment.type), " ",
-      h("span", { class: "soft small" }, `after ${span(Date.parse(moment.at) - start)}${moment.by && moment.by !== "system" ? `, by ${moment.by}` : ""}`),
+      h("span", { class: "soft small" }, [Date.parse(moment.at) > start && `after ${span(Date.parse(moment.at) - start)}`, moment.by && moment.by !== "system" && `by ${moment.by}`].filter(Boolean).join(", ")),
       h("br"), h("span", { class: "small soft" }, gist(moment, order.currency))))));
 }
 
