@@ -6,6 +6,12 @@ use tomato_shared::cell::RegionId;
 
 use super::StoreFault;
 
+/// The payments with a transaction.
+pub(super) const PAID: &str =
+    "SELECT min(order_id), sum(captured_minor), sum(refunded_minor), min(currency), min(created_at_ms),
+         max(updated_at_ms)
+     FROM payments WHERE transaction_id = ?1 AND transaction_id <> '' AND region = ?2 HAVING count(*) > 0";
+
 /// What a statement says of a transaction.
 struct Stated {
     charged_minor: i64,
@@ -130,11 +136,7 @@ fn stated(conn: &Connection, region: &RegionId, transaction: &str) -> Result<Opt
 }
 
 fn paid(conn: &Connection, region: &RegionId, transaction: &str) -> Result<Option<Paid>, StoreFault> {
-    let mut statement = conn.prepare_cached(
-        "SELECT min(order_id), sum(captured_minor), sum(refunded_minor), min(currency), min(created_at_ms),
-             max(updated_at_ms)
-         FROM payments WHERE transaction_id = ?1 AND transaction_id <> '' AND region = ?2 HAVING count(*) > 0",
-    )?;
+    let mut statement = conn.prepare_cached(PAID)?;
     let found = statement.query_row(params![transaction, region.as_str()], |row| {
         Ok(Paid {
             order_id: row.get(0)?,

@@ -9,7 +9,7 @@ use super::StoreFault;
 use crate::projections::ledger::Books;
 
 /// Number of the fold: raised with every change of what is folded, or how. Projections of another fold are made again.
-pub(crate) const FOLD: i64 = 4;
+pub(crate) const FOLD: i64 = 5;
 
 /// What the fold of a region carries from batch to batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

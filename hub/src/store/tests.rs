@@ -72,3 +72,18 @@ async fn command_of_an_operator_goes_before_the_hub_which_writes_without_a_pause
         |conn: &mut Connection| Ok(conn.query_row("SELECT count(*) FROM passed_by", [], |row| row.get::<_, i64>(0))?);
     assert_eq!(writer.run(count).await.unwrap(), 2);
 }
+
+#[test]
+fn payments_of_a_transaction_are_found_without_reading_those_of_the_region() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut conn = open(&dir.path().join("hub.db")).unwrap();
+    crate::rebuild::bring_up(&mut conn).unwrap();
+    let mut plan = conn
+        .prepare(&format!("EXPLAIN QUERY PLAN {}", misstated::PAID))
+        .unwrap();
+    let steps = plan
+        .query_map(["txn", "blr"], |row| row.get::<_, String>("detail"))
+        .unwrap();
+    let steps: Vec<_> = steps.map(Result::unwrap).collect();
+    assert!(steps[0].contains("(transaction_id=? AND region=?)"), "{steps:?}");
+}
