@@ -73,6 +73,8 @@ async fn revoked_region_is_cut_off_at_once_and_for_good_and_others_are_not() {
     for region in [&blr, &hyd] {
         until_seen(stack.hub(), region, "up").await;
     }
+    let cell = stack.node("blr").ground.centre.cell(REGION_RESOLUTION);
+    until_owned(&stack, cell, "blr").await;
     let broker = stack.hub().server.nats_pid();
     ask_hub(stack.folder(), &["region", "revoke", "--region", "blr"]).unwrap();
     until_refused(&stack.node("blr").server).await;
@@ -89,8 +91,6 @@ async fn revoked_region_is_cut_off_at_once_and_for_good_and_others_are_not() {
     let head = stack.node("blr").api.overview().await.unwrap().outbox.head_seq;
     assert!(applied < head, "the hub has {applied} of {head}");
     // Without it nobody serves its cells, and others do not wait for it.
-    let cell = stack.node("blr").ground.centre.cell(REGION_RESOLUTION);
-    until_owned(&stack, cell, "blr").await;
     ask_hub(stack.folder(), &["cells", "release", "blr"]).unwrap();
     until_owned(&stack, cell, "nobody_serves").await;
     // Let in again it gets a new key and its cells, and the hub what it lacks.
