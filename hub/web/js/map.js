@@ -53,6 +53,8 @@ export function regionMap({ me, onRegion }) {
   let ended = false;
   let cells = [];
   let drawn = "";
+  /** As the cells are drawn, by key: with many regions few change at a time. */
+  const looks = new Map();
   let values = new Map();
   let orders = [];
   let drivers = [];
@@ -118,7 +120,11 @@ export function regionMap({ me, onRegion }) {
     const mine = own();
     const most = Math.max(FULL[layer], ...mine.map(value));
     for (const cell of cells) {
-      map.setFeatureState({ source: "cells", id: cell.key }, { share: share(value(cell), most), own: cell.region === region });
+      const look = { share: share(value(cell), most), own: cell.region === region };
+      const before = looks.get(cell.key);
+      if (before?.share === look.share && before.own === look.own) continue;
+      looks.set(cell.key, look);
+      map.setFeatureState({ source: "cells", id: cell.key }, look);
     }
     map.getSource("numbers").setData(collection(mine.filter(value).map((cell) => {
       const here = value(cell);
