@@ -5,4 +5,5 @@ pub(crate) mod statement;
 pub(crate) mod story;
 
 mod run;
-pub use run::{Plan, Report, Timed, run};
+pub use run::{ASKED, Plan, Report, Timed, run};
+pub use story::PHONE_KEY;

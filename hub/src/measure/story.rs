@@ -10,7 +10,7 @@ use tomato_shared::time::UnixMs;
 use super::history::{Chance, DRIVERS, Plant};
 
 /// Of the fleet that is made up.
-pub(crate) const PHONE_KEY: PhoneKey = PhoneKey::from_bytes([7; 32]);
+pub const PHONE_KEY: PhoneKey = PhoneKey::from_bytes([7; 32]);
 
 /// The restaurant of a number; every region has its own rows of them.
 pub(super) fn restaurant(number: u64) -> RestaurantId {

@@ -1,11 +1,13 @@
 //! `./scripts/bench hub`: how fast the hub takes events in, how large they become, how fast it answers.
 
+mod page;
+
 use std::error::Error;
 use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Parser;
-use tomato_hub::measure::{Plan, run};
+use tomato_hub::measure::{ASKED, Plan, run};
 
 /// Measures the hub's database on this machine.
 #[derive(Debug, Parser)]
@@ -24,6 +26,9 @@ struct Arguments {
     /// Where to keep the database; without, it is made in a temporary directory and goes away.
     #[arg(long)]
     keep: Option<PathBuf>,
+    /// Then starts the hub on that database, and a browser that measures the page; wants ./scripts/install-browser-test.
+    #[arg(long)]
+    page: bool,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -61,8 +66,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
     let (lines, took) = report.statements;
     writeln!(out, "statements  {lines} lines imported in {took:.1?}")?;
+    writeln!(out, "   median   slowest   of {ASKED}")?;
     for asked in &report.asked {
-        writeln!(out, "{:>9.2?}   {}, {} rows", asked.took, asked.what, asked.rows)?;
+        writeln!(
+            out,
+            "{:>9.2?} {:>9.2?}   {}, {} rows",
+            asked.took, asked.slowest, asked.what, asked.rows
+        )?;
+    }
+    drop(out);
+    if arguments.page {
+        page::look(&directory)?;
     }
     Ok(())
 }
