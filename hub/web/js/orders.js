@@ -25,12 +25,13 @@ function list(root) {
   const regionBox = h("span");
   let shown = [];
   let drawn = "";
-  /** Where the pages up to this one begin, and the next one; the first begins at null. */
+  /** Where the pages up to the one that is shown begin, and the next one; the first begins at null. */
   let begins = [null];
   let next = null;
+  /** The same of the page that is asked for; another one only until its answer is there. */
+  let wanted = begins;
   /** Counts what was asked, so that an answer that comes late does not take the place of a newer one. */
   let asked = 0;
-  let turning = false;
 
   const search = h("input", { type: "search", placeholder: "ord_… or +91 98450 12345", size: "40", spellcheck: "false", autocomplete: "off" });
   const form = h("form", { class: "tools", role: "search", onsubmit: (event) => { event.preventDefault(); find(search.value.trim()); } },
@@ -73,28 +74,27 @@ function list(root) {
 
   /** One page at a time, however far somebody goes back. */
   function page(back) {
-    if (turning || (back ? !next : begins.length === 1)) return;
+    if (wanted !== begins || (back ? !next : begins.length === 1)) return;
     turn(back ? [...begins, next] : begins.slice(0, -1));
   }
 
   async function turn(to) {
-    const kept = begins;
-    begins = to;
-    turning = true;
+    wanted = to;
     try {
       await read();
     } catch (problem) {
-      begins = kept;
+      if (wanted !== to) return;
+      wanted = begins;
       said.textContent = problem.message;
     }
-    turning = false;
   }
 
   async function read() {
     asked += 1;
-    const mine = asked;
-    const found = await get(path(begins.at(-1)));
+    const [mine, to] = [asked, wanted];
+    const found = await get(path(to.at(-1)));
     if (mine !== asked) return;
+    begins = to;
     shown = found.orders;
     next = found.next_cursor;
     draw();
@@ -106,7 +106,7 @@ function list(root) {
       fill(regionBox, select("Region", [["", "All"], ...regions.map(({ region }) => [region, region])], "", (chosen) => { filter.region = chosen; first(); }));
     }
     // Who has gone back reads in peace: only the first page is read again by itself.
-    if (begins.length === 1) await read();
+    if (wanted.length === 1) await read();
   }
 
   function draw() {
